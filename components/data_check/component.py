@@ -1,0 +1,47 @@
+"""DataCheck: stops the run before Transform when the data is not what the schema says."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.artifacts import DataFindings, IngestionReport
+from components.data_check import executor
+from components.data_check.config import SchemaConfig
+
+
+class DataCheckSpec(ComponentSpec):
+    """What is judged, and by which settings."""
+
+    PARAMETERS = {"settings": ExecutionParameter(type=str)}
+    INPUTS = {
+        "ingestion": ChannelParameter(type=IngestionReport),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    }
+    OUTPUTS = {"findings": ChannelParameter(type=DataFindings)}
+
+
+class DataCheck(base_component.BaseComponent):
+    """ExampleValidator only writes anomalies down; this puts them into words and acts on them."""
+
+    SPEC_CLASS = DataCheckSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        ingestion: types.BaseChannel,
+        schema: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        settings: SchemaConfig,
+    ):
+        """Takes channels of an IngestionReport, a Schema and ExampleAnomalies."""
+        super().__init__(
+            DataCheckSpec(
+                ingestion=ingestion,
+                schema=schema,
+                anomalies=anomalies,
+                settings=settings.model_dump_json(),
+                findings=types.Channel(type=DataFindings),
+            )
+        )

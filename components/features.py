@@ -1,0 +1,50 @@
+"""The data contract: split names and the features of raw and of transformed examples.
+
+A raw example holds one image file unchanged, what is known of it, and every further column of a
+CSV manifest (or feature of a TFRecord) under its own name, to slice by. A transformed example
+holds pixels and a class index.
+"""
+
+TRAIN = "train"
+VAL = "val"
+TEST = "test"
+SPLITS = (TRAIN, VAL, TEST)
+
+# Raw examples.
+IMAGE = "image"  # bytes: the file as it was found (JPEG, PNG, GIF or BMP)
+LABEL = "label"  # bytes: UTF-8 class name
+ID = "id"  # bytes: UTF-8, path relative to the data root, or shard and record number
+GROUP = "group"  # bytes: UTF-8, images of one group share a split; empty where there is none
+WIDTH = "width"  # int64: pixels
+HEIGHT = "height"  # int64: pixels
+CHANNELS = "channels"  # int64: as stored in the file, before conversion to RGB
+FORMAT = "format"  # bytes: "jpeg", "png", "gif" or "bmp"
+BYTE_SIZE = "byte_size"  # int64: length of the file
+BRIGHTNESS = "brightness"  # float: mean over pixels and channels, in [0, 1]
+CONTENT_HASH = "content_hash"  # bytes: hex SHA-256 of the file
+
+RAW_FEATURES = (
+    IMAGE,
+    LABEL,
+    ID,
+    GROUP,
+    WIDTH,
+    HEIGHT,
+    CHANNELS,
+    FORMAT,
+    BYTE_SIZE,
+    BRIGHTNESS,
+    CONTENT_HASH,
+)
+
+# Transformed examples.
+PIXELS = "pixels"  # bytes: height * width * 3 uint8, row by row, RGB
+LABEL_ID = "label_id"  # int64: index into the vocabulary of labels
+VOCABULARY = "labels"  # name of the vocabulary file in the transform graph: a class name a line
+
+# Signatures of the exported model.
+SERVING_SIGNATURE = "serving_default"
+LABELS_SIGNATURE = "transform_labels"
+PROBABILITIES = "probabilities"  # float32 [batch, classes]
+PREDICTED_LABEL = "label"  # string [batch]
+SCORE = "score"  # float32 [batch]: the probability of the predicted label

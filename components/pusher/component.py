@@ -1,0 +1,59 @@
+"""Pusher: TFX's, with an atomic push and the schema kept beside the model."""
+
+from tfx import types
+from tfx.components.pusher import component as tfx_component
+from tfx.dsl.components.base import executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
+from tfx.utils import json_utils
+
+from components.pusher import executor
+
+
+class PusherSpec(standard_component_specs.PusherSpec):
+    """TFX's, and the schema that the model's data followed."""
+
+    INPUTS = {
+        **standard_component_specs.PusherSpec.INPUTS,
+        executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
+    }
+
+
+class Pusher(tfx_component.Pusher):
+    """Publishes a blessed model to a folder of numbered versions."""
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        schema: types.BaseChannel,
+        model_dir: str,
+        facts: dict[str, str],
+    ):
+        """Describes a push.
+
+        Args:
+            model: channel of one Model.
+            model_blessing: channel of one ModelBlessing; without it nothing is pushed.
+            schema: channel of one Schema, kept with the version.
+            model_dir: folder of the model's versions.
+            facts: recorded with the version. The run's id among them keeps the push from ever
+                being answered from the cache, since what serves may have changed meanwhile.
+        """
+        destination = pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=model_dir)
+        )
+        spec = PusherSpec(
+            model=model,
+            model_blessing=model_blessing,
+            schema=schema,
+            push_destination=destination,
+            custom_config=json_utils.dumps(facts),
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+        )
+        # Past TFX's own constructor, which knows no schema.
+        super(tfx_component.Pusher, self).__init__(spec=spec)

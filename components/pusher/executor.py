@@ -1,0 +1,51 @@
+"""Pushes a blessed model as a version that is complete before it is visible."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import executor as tfx_executor
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, json_utils, proto_utils
+
+from components.model_versions import publish
+
+NEW_PROPERTY = "newly_pushed"  # 0 where the very model serves already
+DESTINATION_PROPERTY = "pushed_destination"  # TFX's own name for it
+SCHEMA = "schema"
+
+
+class Executor(tfx_executor.Executor):
+    """TFX's own copies in place, so a kill leaves a broken highest version behind."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Publishes the model with its schema, if every blessing is there."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+        )
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(
+            exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
+        )
+        facts = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        schema_dir = artifact_utils.get_single_uri(input_dict[SCHEMA])
+        version, new = publish(
+            Path(self.GetModelPath(input_dict)),
+            Path(destination.filesystem.base_directory),
+            schema=Path(io_utils.get_only_uri_in_dir(schema_dir)),
+            facts={**facts, "pushed_at": now},
+        )
+        self._MarkPushed(pushed, str(version.path), str(version.number))
+        pushed.set_int_custom_property(NEW_PROPERTY, int(new))

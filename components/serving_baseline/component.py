@@ -1,0 +1,36 @@
+"""ServingBaseline: the model that serves now, as an artifact of the pipeline."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.serving_baseline import driver, executor
+
+MODEL_DIR = "model_dir"
+BASELINE = "baseline"
+
+
+class ServingBaselineSpec(ComponentSpec):
+    """Where to look, and what comes out."""
+
+    PARAMETERS = {MODEL_DIR: ExecutionParameter(type=str)}
+    INPUTS: dict[str, ChannelParameter] = {}
+    OUTPUTS = {BASELINE: ChannelParameter(type=standard_artifacts.Model)}
+
+
+class ServingBaseline(base_component.BaseComponent):
+    """Copies the version that serves now, with its schema, to a Model artifact.
+
+    Where no version serves yet the artifact is empty; `components.serving_baseline.executor`
+    tells the two apart.
+    """
+
+    SPEC_CLASS = ServingBaselineSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    DRIVER_CLASS = driver.Driver
+
+    def __init__(self, model_dir: str):
+        """Takes the folder of the model's versions."""
+        baseline = types.Channel(type=standard_artifacts.Model)
+        super().__init__(ServingBaselineSpec(model_dir=model_dir, baseline=baseline))

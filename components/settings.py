@@ -1,0 +1,81 @@
+"""Base of every configuration class: frozen, strict, with errors that name the mend."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from components.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; unknown keys are refused with the nearest known one."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, populate_by_name=True
+    )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Validates nested plain values.
+
+        Raises:
+            ConfigError: naming each wrong key by its dotted path, what it was and what is allowed.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = [_explain(cls, problem) for problem in error.errors()]
+            raise ConfigError("; ".join(problems)) from None
+
+    @classmethod
+    def parse_json(cls, text: str) -> Self:
+        """Reads settings that were handed on as JSON (`model_dump_json`)."""
+        return cls.model_validate_json(text)
+
+
+def nearest(value: object, known: Collection[str], what: str) -> str:
+    """Returns a known value as it is.
+
+    Raises:
+        ValueError: for any other, naming the nearest known one, or all of them.
+    """
+    if value in known:
+        return str(value)
+    close = difflib.get_close_matches(str(value), known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+    raise ValueError(f"unknown {what} '{value}': {hint}")
+
+
+def _explain(model: type[BaseModel], problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    path = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, location[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
+        return f"unknown setting '{path}': {hint}"
+    message = problem["msg"].removeprefix("Value error, ")
+    received = problem["input"]
+    shown = "" if isinstance(received, Mapping | BaseModel) else f" (received: {received!r})"
+    return f"{path}: {message}{shown}" if path else message
+
+
+def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
+    """Follows a location through nested models to the keys that are known there."""
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is not None:
+            model = _model_in(field.annotation) or model
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,182 @@
+"""The one DAG.
+
+ImageExampleGen -> StatisticsGen -> SchemaGen -> ReferenceSchema -> ExampleValidator -> DataCheck
+-> Transform -> Trainer -> Evaluator (beside ServingBaseline) -> Pusher
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow_data_validation as tfdv
+from ml_metadata.proto import metadata_store_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.component import SchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import trainer_pb2, transform_pb2
+
+from components import features
+from components.data_check.component import DataCheck
+from components.evaluator.component import Evaluator
+from components.image_example_gen.component import ImageExampleGen
+from components.pusher.component import Pusher
+from components.reference_schema.component import ReferenceSchema
+from components.serving_baseline.component import ServingBaseline
+from components.transform.component import Transform
+from pipeline import gate
+from pipeline.code_digest import code_digest
+from pipeline.config import PipelineConfig
+
+PIPELINE_NAME = "effnet"
+_CONTRACT = ("components.features", "components.image_ops")
+
+
+@dataclass(frozen=True)
+class Locations:
+    """Where one run reads and writes."""
+
+    data: str  # the user's images; may hold {SPAN} or a date
+    model_dir: str  # versions of the model that serves
+    artifacts: str  # TFX's pipeline root
+    schema_file: str  # curated or accepted schema; "" where there is none
+
+
+def create_pipeline(
+    config: PipelineConfig,
+    locations: Locations,
+    run_id: str,
+    metadata: metadata_store_pb2.ConnectionConfig | None = None,
+) -> Pipeline:
+    """Wires the components for one run.
+
+    Args:
+        config: the effective configuration.
+        locations: where the run reads and writes.
+        run_id: recorded with a pushed model.
+        metadata: ML Metadata's store; None where the orchestrator brings its own.
+    """
+    baseline = ServingBaseline(model_dir=locations.model_dir)
+    example_gen = ImageExampleGen(
+        data_path=locations.data,
+        data_config=config.data,
+        splits_config=config.splits,
+        code_digest=code_digest("components.image_example_gen", *_CONTRACT),
+    )
+    examples = example_gen.outputs["examples"]
+    statistics = StatisticsGen(examples=examples, stats_options=_statistics_options())
+    schema = SchemaGen(statistics=statistics.outputs["statistics"])
+    checks = _check_data(config, locations, example_gen, statistics, schema, baseline)
+    reference, data_check = checks[0], checks[-1]
+    transform = _transform(config, example_gen, schema)
+    transform.add_upstream_node(data_check)
+    trainer = _trainer(config, transform, schema)
+    evaluator = Evaluator(
+        examples=examples,
+        example_splits=[features.TEST],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["baseline"],
+        eval_config=gate.eval_config(config.gate),
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        schema=reference.outputs["schema"],
+        model_dir=locations.model_dir,
+        facts={"run_id": run_id, "backbone": config.trainer.backbone},
+    )
+    return Pipeline(
+        pipeline_name=PIPELINE_NAME,
+        pipeline_root=locations.artifacts,
+        components=[
+            example_gen,
+            statistics,
+            schema,
+            baseline,
+            *checks,
+            transform,
+            trainer,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata,
+        beam_pipeline_args=list(config.beam.arguments),
+    )
+
+
+def _statistics_options() -> tfdv.StatsOptions:
+    """Declares the image as one, so that TFDV counts its bytes and doesn't read them as text."""
+    schema = schema_pb2.Schema()
+    image = schema.feature.add(name=features.IMAGE, type=schema_pb2.BYTES)
+    image.image_domain.SetInParent()
+    return tfdv.StatsOptions(schema=schema)
+
+
+def _check_data(
+    config: PipelineConfig,
+    locations: Locations,
+    example_gen: ImageExampleGen,
+    statistics: StatisticsGen,
+    schema: SchemaGen,
+    baseline: ServingBaseline,
+) -> list[BaseNode]:
+    file = locations.schema_file
+    reference = ReferenceSchema(
+        inferred=schema.outputs["schema"],
+        ingestion=example_gen.outputs["ingestion"],
+        baseline=baseline.outputs["baseline"],
+        schema_file=file,
+        schema_digest=hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "",
+    )
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=reference.outputs["schema"]
+    )
+    data_check = DataCheck(
+        ingestion=example_gen.outputs["ingestion"],
+        schema=reference.outputs["schema"],
+        anomalies=validator.outputs["anomalies"],
+        settings=config.data_schema,
+    )
+    return [reference, validator, data_check]
+
+
+def _transform(
+    config: PipelineConfig, example_gen: ImageExampleGen, schema: SchemaGen
+) -> Transform:
+    return Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="trainer.preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(
+            analyze=[features.TRAIN], transform=[features.TRAIN, features.VAL]
+        ),
+        # Statistics of pixels tell nothing, and the raw examples have theirs.
+        disable_statistics=True,
+        custom_config={
+            "image_size": config.image_size,
+            "resize": config.transform.resize,
+            "batch_size": config.transform.batch_size,
+            "code_digest": code_digest("trainer.preprocessing", *_CONTRACT),
+        },
+    )
+
+
+def _trainer(config: PipelineConfig, transform: Transform, schema: SchemaGen) -> Trainer:
+    return Trainer(
+        run_fn="trainer.run.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
+        eval_args=trainer_pb2.EvalArgs(splits=[features.VAL]),
+        custom_config={
+            "train_config": config.trainer.model_dump_json(),
+            "image_size": config.image_size,
+            "seed": config.seed,
+            "code_digest": code_digest("trainer", *_CONTRACT),
+        },
+    )

@@ -1,0 +1,168 @@
+"""Where everything of one output folder lies; the only module that knows.
+
+    OUTPUT/
+        serving/<model name>/<version>/   what serving systems watch
+        schema/<model name>.pbtxt         a schema that a person accepted
+        runs/<run id>/                    a run's configuration, events, log and summary
+        metadata.sqlite                   ML Metadata, unless a database keeps it
+        artifacts/                        what TFX's nodes produced; their cache answers from here
+        checkpoints/                      where an interrupted training goes on from
+        data/                             the demo's images
+        scratch/                          of the run that goes on; between runs nothing of it counts
+        .lock                             held by the one command at work here
+
+Output folders are local so far. An object store is added here, and nowhere else.
+"""
+
+import datetime
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from components.errors import OutputError
+from components.run_events import EVENTS_FILE
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_RUN_TIME = "%Y%m%d-%H%M%S"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def new_run_id() -> str:
+    """Returns an id that sorts by time, in UTC so that it does so through changes of the clock."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now.strftime(_RUN_TIME)}-{secrets.token_hex(2)}"
+
+
+def is_remote(location: str) -> bool:
+    """Tells an object store's address (gs://…, s3://…) from a local path."""
+    return _SCHEME.match(location) is not None
+
+
+def absolute(location: str) -> str:
+    """Makes a local path independent of the working folder; addresses stay as they are."""
+    return location if is_remote(location) else str(Path(location).expanduser().absolute())
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.path.name
+
+    @property
+    def started(self) -> float:
+        """When it started, in seconds since the epoch."""
+        time = datetime.datetime.strptime(self.id.rpartition("-")[0], _RUN_TIME)
+        return time.replace(tzinfo=datetime.UTC).timestamp()
+
+    @property
+    def config(self) -> Path:
+        """The configuration in effect."""
+        return self.path / "config.yaml"
+
+    @property
+    def events(self) -> Path:
+        """What the run told, a line of JSON an event."""
+        return self.path / EVENTS_FILE
+
+    @property
+    def log(self) -> Path:
+        """What the libraries printed."""
+        return self.path / "run.log"
+
+    @property
+    def outcome(self) -> Path:
+        """The run's own last word; missing when it was killed."""
+        return self.path / "outcome.json"
+
+    @property
+    def summary(self) -> Path:
+        """What `effnet run --json` prints."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The page that a person reads."""
+        return self.path / "report.html"
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output folder."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, location: str | Path) -> Self:
+        """Names the output folder without touching it.
+
+        Raises:
+            OutputError: if it isn't local.
+        """
+        if is_remote(str(location)):
+            raise OutputError(
+                f"the output must be a local folder, received '{location}'; copy "
+                "OUTPUT/serving to an object store after the run"
+            )
+        return cls(Path(absolute(str(location))))
+
+    @property
+    def lock(self) -> Path:
+        """The file that the one command at work here holds locked."""
+        return self.root / ".lock"
+
+    @property
+    def runs(self) -> Path:
+        """A folder for each run."""
+        return self.root / "runs"
+
+    @property
+    def metadata(self) -> Path:
+        """The SQLite file of ML Metadata."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def artifacts(self) -> Path:
+        """The pipeline root of TFX."""
+        return self.root / "artifacts"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folders to go on from, one for each digest of inputs and configuration."""
+        return self.root / "checkpoints"
+
+    @property
+    def data(self) -> Path:
+        """Data that the command itself brings."""
+        return self.root / "data"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files, on the same file system as what they are to become."""
+        return self.root / "scratch"
+
+    def accepted_schema(self, model_name: str) -> Path:
+        """The schema that `effnet schema accept` wrote for a model; it need not be there."""
+        return self.root / "schema" / f"{model_name}.pbtxt"
+
+    def serving(self, model_name: str) -> Path:
+        """The folder of a model's numbered versions."""
+        return self.root / "serving" / model_name
+
+    def run(self, run_id: str) -> RunFolder:
+        """The folder of one run."""
+        return RunFolder(self.runs / run_id)
+
+    def all_runs(self) -> list[RunFolder]:
+        """Every run that left a folder, the oldest first."""
+        if not self.runs.is_dir():
+            return []
+        names = sorted(entry.name for entry in self.runs.iterdir())
+        return [self.run(name) for name in names if _RUN_ID.fullmatch(name)]

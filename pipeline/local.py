@@ -1,0 +1,116 @@
+"""The process that runs the pipeline on this machine, by TFX's LocalDagRunner.
+
+The command starts it apart from itself: it stays light and answers at once, the libraries'
+output goes to the run's log, and it can tell how this process ended.
+"""
+
+import argparse
+import errno
+import sys
+import tempfile
+import traceback
+
+from absl import flags
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import runtime_parameter_utils
+
+from components import run_events
+from components.errors import InputError
+from pipeline import metadata, node_events
+from pipeline.build import Locations, create_pipeline
+from pipeline.config import PipelineConfig
+from pipeline.layout import Output, RunFolder
+from pipeline.options import read_file
+from pipeline.outcome import read_outcome
+from pipeline.summary import Outcome
+
+
+def main() -> None:
+    """Runs one pipeline and leaves its outcome, whatever becomes of it, in the run's folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", required=True, help="the output folder")
+    parser.add_argument("--run-id", required=True, help="names the run's folder, which is there")
+    parser.add_argument("--data", required=True, help="the images; may hold {SPAN} or a date")
+    arguments = parser.parse_args()
+    output = Output.at(arguments.output)
+    run = output.run(arguments.run_id)
+    _bound_beam_batches()
+    try:
+        outcome = run_pipeline(output, run, arguments.data)
+    except Exception as error:
+        traceback.print_exc()
+        outcome = _failed(error)
+    outcome.write(run)
+    sys.exit(0 if outcome.error is None else 1)
+
+
+def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
+    """Runs the pipeline by the configuration in the run's folder.
+
+    Raises:
+        InputError: if the data can't be trained on.
+    """
+    config = read_file(run.config)
+    connection = metadata.connection_config(config.metadata, output.metadata)
+    pipeline = create_pipeline(config, _locations(config, output, data), run.id, connection)
+    # TFX and Beam put what they unpack and shuffle where tempfile says.
+    output.scratch.mkdir(exist_ok=True)
+    tempfile.tempdir = str(output.scratch)
+    try:
+        _run(pipeline, run.id)
+    finally:
+        outputs = metadata.run_outputs(connection, run.id)
+        uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
+        run_events.record("artifacts", uris=sorted(uris))
+    return read_outcome(config.gate, outputs)
+
+
+def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:
+    accepted = output.accepted_schema(config.serving.model_name)
+    schema = config.data_schema.path or (str(accepted) if accepted.is_file() else "")
+    return Locations(
+        data=data,
+        model_dir=str(output.serving(config.serving.model_name)),
+        artifacts=str(output.artifacts),
+        schema_file=schema,
+    )
+
+
+def _run(pipeline: Pipeline, run_id: str) -> None:
+    ir = compiler.Compiler().compile(pipeline)
+    # The runner would name the run by the time; ours is how its outputs are found again.
+    runtime_parameter_utils.substitute_runtime_parameter(
+        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    )
+    nodes = [node.pipeline_node.node_info.id for node in ir.nodes]
+    run_events.record("plan", nodes=nodes)
+    with node_events.recorded():
+        LocalDagRunner().run_with_ir(ir)
+
+
+def _bound_beam_batches() -> None:
+    """Makes TFX's readers batch by bytes: batches that grow by time fill memory with images."""
+    flags.FLAGS([sys.argv[0], "--tfxio_use_byte_size_batching"])
+
+
+def _failed(error: BaseException) -> Outcome:
+    """Tells bad input from a fault, also where a library has wrapped the error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return Outcome.failed("input", str(cause))
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            return Outcome.failed(
+                "fault",
+                "the disk is full; free some space (effnet clean removes what old runs left) "
+                "and run again: finished nodes are taken from the cache",
+            )
+        cause = cause.__cause__ or cause.__context__
+    text = str(error).strip()
+    return Outcome.failed("fault", f"{type(error).__name__}: {text[:2000]}")
+
+
+if __name__ == "__main__":
+    main()

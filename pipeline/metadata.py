@@ -1,0 +1,58 @@
+"""ML Metadata: where it is kept, and what a run left in it."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx import types
+from tfx.orchestration import metadata as tfx_metadata
+from tfx.orchestration.portable.mlmd import execution_lib
+
+from components.errors import ConfigError
+from pipeline.config import METADATA_PASSWORD_VARIABLE, MetadataConfig
+
+_MYSQL_PORT = 3306
+
+
+def connection_config(
+    config: MetadataConfig, sqlite_file: Path
+) -> metadata_store_pb2.ConnectionConfig:
+    """Returns how to reach the store.
+
+    Raises:
+        ConfigError: if a MySQL store is configured and its password is not in the environment.
+    """
+    if config.url == "sqlite":
+        sqlite_file.parent.mkdir(parents=True, exist_ok=True)
+        return tfx_metadata.sqlite_metadata_connection_config(str(sqlite_file))
+    password = os.environ.get(METADATA_PASSWORD_VARIABLE)
+    if password is None:
+        raise ConfigError(
+            f"metadata.url is '{config.url}', and its password is expected in the environment "
+            f"variable {METADATA_PASSWORD_VARIABLE}, which is not set"
+        )
+    url = urlsplit(config.url)
+    return tfx_metadata.mysql_metadata_connection_config(
+        host=url.hostname,
+        port=url.port or _MYSQL_PORT,
+        database=url.path.strip("/"),
+        username=unquote(url.username or ""),
+        password=password,
+    )
+
+
+def run_outputs(
+    connection: metadata_store_pb2.ConnectionConfig, run_id: str
+) -> dict[str, list[types.Artifact]]:
+    """Returns the output artifacts of a run, from the cache or not, by their output key."""
+    outputs: dict[str, list[types.Artifact]] = {}
+    with tfx_metadata.Metadata(connection) as handle:
+        context = handle.store.get_context_by_type_and_name("pipeline_run", run_id)
+        if context is None:
+            return outputs
+        for execution in handle.store.get_executions_by_context(context.id):
+            found = execution_lib.get_output_artifacts(handle, execution.id)
+            for key, artifacts in found.items():
+                outputs.setdefault(key, []).extend(artifacts)
+    return outputs

@@ -1,0 +1,123 @@
+"""What a run came to: the child's outcome, and the summary that the command makes of it."""
+
+import importlib.metadata
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.files import write_atomically
+from pipeline.layout import RunFolder
+
+Verdict = Literal["pushed", "refused", "unchanged", "failed"]
+
+EXIT_SERVING = 0
+EXIT_FAULT = 1
+EXIT_INPUT = 2
+EXIT_REFUSED = 3
+
+_LIBRARIES = ("effnet-tfx", "tfx", "tensorflow", "keras", "apache-beam", "numpy")
+
+
+class _Record(BaseModel):
+    """Facts written by one process and read by another; NaN becomes null, as JSON has none."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Rule(_Record):
+    """One rule of the gate and how the candidate stood against it."""
+
+    metric: str
+    slice: str | None = None  # column=value; null: the whole test split
+    value: float | None = None
+    bound: str | float | None = None
+    passed: bool
+
+
+class Images(_Record):
+    """Numbers of images; null where the run ended before they were counted."""
+
+    train: int | None = None
+    val: int | None = None
+    test: int | None = None
+    rejected: int | None = None
+
+
+class Failure(_Record):
+    """Why a run failed: by what it was given, or by a fault."""
+
+    kind: Literal["input", "fault"]
+    message: str
+
+    @property
+    def exit_status(self) -> int:
+        """The status that the command ends with."""
+        return EXIT_INPUT if self.kind == "input" else EXIT_FAULT
+
+
+class Outcome(_Record):
+    """The child's last word, left in the run's folder as its last act."""
+
+    verdict: Verdict
+    rules: tuple[Rule, ...] = ()
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    images: Images = Images()
+    pushed_path: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    error: Failure | None = None
+
+    @classmethod
+    def failed(cls, kind: Literal["input", "fault"], message: str) -> Self:
+        """The outcome of a run that came to no verdict."""
+        return cls(verdict="failed", error=Failure(kind=kind, message=message))
+
+    @classmethod
+    def read(cls, run: RunFolder) -> Self | None:
+        """Reads what the child left; None if it left nothing that can be read."""
+        try:
+            return cls.model_validate_json(run.outcome.read_text(encoding="utf-8"))
+        except (OSError, ValidationError):
+            return None
+
+    def write(self, run: RunFolder) -> None:
+        """Leaves it in the run's folder."""
+        write_atomically(run.outcome, self.model_dump_json(indent=2) + "\n")
+
+
+class Summary(Outcome):
+    """The outcome with what the command itself knows of the run; written as summary.json."""
+
+    run_id: str
+    backbone: str
+    data: str
+    seconds: dict[str, float]
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, outcome: Outcome, **facts: Any) -> Self:
+        """Adds facts to an outcome, and the libraries' versions if the child told none."""
+        told = dict(outcome)
+        told["versions"] = outcome.versions or library_versions()
+        return cls(**{**told, **facts})
+
+    @property
+    def exit_status(self) -> int:
+        """The status that the command ends with."""
+        if self.error is not None and self.verdict == "failed":
+            return self.error.exit_status
+        return {"refused": EXIT_REFUSED, "failed": EXIT_FAULT}.get(self.verdict, EXIT_SERVING)
+
+    def to_json(self) -> str:
+        """The text of summary.json."""
+        return self.model_dump_json(indent=2)
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the installed versions, without importing any of the libraries."""
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

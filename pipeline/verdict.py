@@ -1,0 +1,87 @@
+"""The last lines of a run: what came out, why, and what to do next."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.layout import Output, RunFolder
+from pipeline.summary import Rule, Summary
+from pipeline.terminal import STYLES, duration, images_line, printable
+
+_STYLES = {"pushed": "bold green", "unchanged": "bold", "refused": "bold yellow"}
+_MAX_METRICS = 6
+
+
+def print_verdict(console: Console, summary: Summary, output: Output) -> None:
+    """Prints the verdict; what came from users is text, and paths stay in one piece."""
+    console.print()
+    for part in _parts(summary, output.run(summary.run_id)):
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
+    head = Text(summary.verdict, _STYLES.get(summary.verdict, STYLES["failed"]))
+    head.append(f"  run {run.id}, {duration(summary.seconds.get('total', 0.0))}", "default")
+    yield head
+    if summary.rules:
+        yield _rules(summary.rules)
+    if summary.metrics:
+        yield _text(f"test split: {_metrics(summary)}")
+    counts = summary.images.model_dump()
+    if None not in counts.values():
+        yield _text(images_line(counts))
+    if summary.pushed_path:
+        yield _text(f"{'pushed' if summary.verdict == 'pushed' else 'serving'}: "
+                    f"{summary.pushed_path}")
+    if summary.error is not None:
+        yield _text(summary.error.message, STYLES["failed"], lines=True)
+    if run.report.is_file():
+        yield _text(f"report: {run.report}")
+    yield _text(f"next: {_next(summary, run)}")
+
+
+def _text(text: str, style: str = "", lines: bool = False) -> Text:
+    """Returns text as it is; `lines` keeps the ends of lines of our own messages."""
+    parts = text.split("\n") if lines else [text]
+    return Text("\n".join(printable(part) for part in parts), style)
+
+
+def _rules(rules: tuple[Rule, ...]) -> Table:
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    for justify in ("left", "left", "right", "left", "left"):
+        table.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for rule in rules:
+        state = "done" if rule.passed else "failed"
+        table.add_row(
+            _text(f"  {rule.metric}"),
+            _text(rule.slice or "all"),
+            _text("no value" if rule.value is None else f"{rule.value:.4f}"),
+            _text(str(rule.bound)),
+            _text("passed" if rule.passed else "FAILED", STYLES[state]),
+        )
+    return table
+
+
+def _metrics(summary: Summary) -> str:
+    known = [(name, value) for name, value in summary.metrics.items() if value is not None]
+    return ", ".join(f"{name} {value:.4f}" for name, value in known[:_MAX_METRICS])
+
+
+def _next(summary: Summary, run: RunFolder) -> str:
+    if summary.verdict == "pushed":
+        return (
+            "a server that watches the folder above this version loads it by itself; to go back, "
+            "move the version's folder away"
+        )
+    if summary.verdict == "unchanged":
+        return "nothing; this very model serves already. Other data or settings make a new one"
+    if summary.verdict == "refused":
+        return (
+            "nothing was pushed, and what served before still serves. Give it more or cleaner "
+            "images, change trainer's settings, or, if a bound asks too much, gate.rules"
+        )
+    if summary.error is not None and summary.error.kind == "input":
+        return "mend what is named above and run the same command again"
+    return f"see {run.log}; the same command goes on from the nodes that finished"
