@@ -1,10 +1,12 @@
 """Base of every configuration class: frozen, strict, with errors that name the mend."""
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from components.errors import ConfigError
 
@@ -58,24 +60,35 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         return f"unknown setting '{path}': {hint}"
     message = problem["msg"].removeprefix("Value error, ")
     received = problem["input"]
-    shown = "" if isinstance(received, Mapping | BaseModel) else f" (received: {received!r})"
+    shown = "" if isinstance(received, Mapping | BaseModel) else f" (received: {_masked(received)})"
     return f"{path}: {message}{shown}" if path else message
+
+
+def _masked(received: object) -> str:
+    """Shows a value without the password of a URL, which must not reach a log."""
+    return re.sub(r"(://[^/@\s]*:)\S*@", r"\1***@", repr(received))
 
 
 def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
     """Follows a location through nested models to the keys that are known there."""
     for part in location:
-        field = model.model_fields.get(part)
+        field = _fields(model).get(part)
         if field is not None:
-            model = _model_in(field.annotation) or model
-    return sorted(model.model_fields)
+            model = model_in(field.annotation) or model
+    return sorted(_fields(model))
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Returns the fields by the names that they have in a configuration."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Returns the settings that a field's type holds, also in a list or as an option."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for inner in get_args(annotation):
-        found = _model_in(inner)
+        found = model_in(inner)
         if found is not None:
             return found
     return None

@@ -30,6 +30,7 @@ from components.transform.component import Transform
 from pipeline import gate
 from pipeline.code_digest import code_digest
 from pipeline.config import PipelineConfig
+from trainer.config import resolve_image_size
 
 PIPELINE_NAME = "effnet"
 _CONTRACT = ("components.features", "components.image_ops")
@@ -84,7 +85,7 @@ def create_pipeline(
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        schema=reference.outputs["schema"],
+        schema=reference.outputs["reference"],
         model_dir=locations.model_dir,
         facts={"run_id": run_id, "backbone": config.trainer.backbone},
     )
@@ -133,11 +134,11 @@ def _check_data(
         schema_digest=hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "",
     )
     validator = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=reference.outputs["schema"]
+        statistics=statistics.outputs["statistics"], schema=reference.outputs["reference"]
     )
     data_check = DataCheck(
         ingestion=example_gen.outputs["ingestion"],
-        schema=reference.outputs["schema"],
+        schema=reference.outputs["reference"],
         anomalies=validator.outputs["anomalies"],
         settings=config.data_schema,
     )
@@ -157,8 +158,8 @@ def _transform(
         # Statistics of pixels tell nothing, and the raw examples have theirs.
         disable_statistics=True,
         custom_config={
-            "image_size": config.image_size,
-            "resize": config.transform.resize,
+            "transform_config": config.transform.model_dump_json(),
+            "image_size": resolve_image_size(config.transform, config.trainer),
             "batch_size": config.transform.batch_size,
             "code_digest": code_digest("trainer.preprocessing", *_CONTRACT),
         },
@@ -175,8 +176,7 @@ def _trainer(config: PipelineConfig, transform: Transform, schema: SchemaGen) ->
         eval_args=trainer_pb2.EvalArgs(splits=[features.VAL]),
         custom_config={
             "train_config": config.trainer.model_dump_json(),
-            "image_size": config.image_size,
-            "seed": config.seed,
+            "transform_config": config.transform.model_dump_json(),
             "code_digest": code_digest("trainer", *_CONTRACT),
         },
     )

@@ -1,6 +1,6 @@
 """The whole configuration of a run: one YAML, read once, frozen."""
 
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -115,7 +115,6 @@ class BeamConfig(Settings):
 class PipelineConfig(Settings):
     """Everything that a run depends on beside the data and the output folder."""
 
-    seed: int = Field(0, ge=0, description="of weights, order and augmentation")
     data: DataConfig = Field(DataConfig(), description="where images come from")
     splits: SplitsConfig = Field(SplitsConfig(), description="used where the data has none")
     # 'schema' is a method of pydantic's base class, hence the alias.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components import features
 from pipeline.config import LOWER_IS_BETTER, METRICS, GateConfig, RuleConfig
@@ -76,7 +77,7 @@ def slice_name(part: Slice) -> str:
 def _metric(name: str, config: GateConfig) -> tfma.MetricConfig:
     """One metric with the thresholds of all its rules."""
     thresholds = [
-        tfma.PerSliceMetricThreshold(
+        config_pb2.PerSliceMetricThreshold(
             slicing_specs=[tfma.SlicingSpec(feature_values=rule.slice)],
             threshold=_threshold(rule),
         )
@@ -86,8 +87,8 @@ def _metric(name: str, config: GateConfig) -> tfma.MetricConfig:
     return tfma.MetricConfig(class_name=_TFMA[name][0], per_slice_thresholds=thresholds)
 
 
-def _threshold(rule: RuleConfig) -> tfma.MetricThreshold:
-    threshold = tfma.MetricThreshold()
+def _threshold(rule: RuleConfig) -> config_pb2.MetricThreshold:
+    threshold = config_pb2.MetricThreshold()
     if rule.min is not None:
         threshold.value_threshold.lower_bound.value = rule.min
     if rule.max is not None:
@@ -97,7 +98,9 @@ def _threshold(rule: RuleConfig) -> tfma.MetricThreshold:
         change = threshold.change_threshold
         change.absolute.value = rule.max_decline if lower else -rule.max_decline
         change.direction = (
-            tfma.MetricDirection.LOWER_IS_BETTER if lower else tfma.MetricDirection.HIGHER_IS_BETTER
+            config_pb2.MetricDirection.LOWER_IS_BETTER
+            if lower
+            else config_pb2.MetricDirection.HIGHER_IS_BETTER
         )
     return threshold
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.clean import clear_scratch
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.files import write_atomically
@@ -31,8 +32,8 @@ def child_command(run: RunFolder, request: Request) -> list[str]:
 
     -P keeps a folder named pipeline, where the user happens to stand, from being taken for ours.
     """
-    folders = ["--run-dir", str(run.path), "--output", str(request.output.root)]
-    return [sys.executable, "-P", "-m", "pipeline.local", *folders, "--data", request.data]
+    where = ["--output", str(request.output.root), "--run-id", run.id]
+    return [sys.executable, "-P", "-m", "pipeline.local", *where, "--data", request.data]
 
 
 def launch(
@@ -51,15 +52,9 @@ def launch(
         OutputError: if the output can't be written to, or stays taken by another command.
     """
     run = request.output.run(new_run_id())
-
-    def on_wait(holder: str) -> None:
-        display.note(
-            f"waiting up to {request.wait:g} s for {holder}, which works on "
-            f"{request.output.root}"
-        )
-
-    with hold(request.output.lock, f"run {run.id}", request.wait, on_wait) as lock:
+    with hold(request.output.lock, f"run {run.id}", request.wait, display.note) as lock:
         with usable(request.output.root):
+            clear_scratch(request.output)
             run.path.mkdir(parents=True)
         progress = Progress(started=time.time())
         try:
@@ -85,21 +80,22 @@ def _run(
         end = supervise(command, run, lock, progress, display)
     finally:
         display.close()
-    return Outcome.read(run) or _without_outcome(run, end, progress)
+    return Outcome.read(run) or _without_outcome(run, end)
 
 
-def _without_outcome(run: RunFolder, end: End, progress: Progress) -> Outcome:
+def _without_outcome(run: RunFolder, end: End) -> Outcome:
     """Tells the end of a child that could not tell it itself."""
     message = end.describe()
     if end.interrupted_by is None:
         message = "\n".join([f"{message}; the last lines of its log:", *last_lines(run)])
-    outcome = Outcome.failed("fault", message)
-    return outcome.model_copy(update={"images": Images(**progress.images)})
+    return Outcome.failed("fault", message)
 
 
 def _close(
     run: RunFolder, request: Request, outcome: Outcome, progress: Progress, display: Display
 ) -> Summary:
+    if outcome.images == Images():  # It ended early, but may have counted them.
+        outcome = outcome.model_copy(update={"images": Images(**progress.images)})
     summary = Summary.of(
         outcome,
         run_id=run.id,

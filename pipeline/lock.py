@@ -22,16 +22,14 @@ _EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 @contextlib.contextmanager
-def hold(
-    path: Path, holder: str, wait: float, on_wait: Callable[[str], None]
-) -> Iterator[int]:
+def hold(path: Path, holder: str, wait: float, note: Callable[[str], None]) -> Iterator[int]:
     """Holds the lock of an output folder, which is made if it isn't there.
 
     Args:
         path: the lock's file.
         holder: who holds it from now on, told to those who wait.
         wait: seconds to wait for another holder at most.
-        on_wait: called once, with the other holder, before the waiting starts.
+        note: is told once, before the waiting starts, for whom.
 
     Yields:
         The descriptor to hand on to a child.
@@ -44,7 +42,7 @@ def hold(
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         with usable(path.parent):
-            _acquire(descriptor, path, wait, on_wait)
+            _acquire(descriptor, path, wait, note)
             os.ftruncate(descriptor, 0)
             text = json.dumps({"holder": holder, "pid": os.getpid()})
             os.pwrite(descriptor, text.encode(), 0)
@@ -67,12 +65,10 @@ def usable(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _acquire(
-    descriptor: int, path: Path, wait: float, on_wait: Callable[[str], None]
-) -> None:
+def _acquire(descriptor: int, path: Path, wait: float, note: Callable[[str], None]) -> None:
     if _try(descriptor):
         return
-    on_wait(_holder(path))
+    note(f"waiting up to {wait:g} s for {_holder(path)}, which works on {path.parent}")
     deadline = time.monotonic() + wait
     while not _try(descriptor):
         if time.monotonic() >= deadline:

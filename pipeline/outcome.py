@@ -52,5 +52,5 @@ def read_outcome(config: GateConfig, outputs: Mapping[str, list[types.Artifact]]
 def image_counts(ingestion_uri: str) -> Images:
     """Returns the number of images by split, and of those set aside."""
     report = read_report(ingestion_uri)
-    counts = {split: sum(report.images.get(split, {}).values()) for split in features.SPLITS}
-    return Images(**counts, rejected=report.rejected)
+    counts = {split: sum(report["images"][split].values()) for split in features.SPLITS}
+    return Images(**counts, rejected=report["rejected"]["count"])

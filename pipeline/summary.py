@@ -32,6 +32,7 @@ class Rule(_Record):
     value: float | None = None
     bound: str | float | None = None
     passed: bool
+    reason: str | None = None  # why there is no value
 
 
 class Images(_Record):
@@ -61,6 +62,8 @@ class Outcome(_Record):
     verdict: Verdict
     rules: tuple[Rule, ...] = ()
     metrics: dict[str, float | None] = Field(default_factory=dict)
+    baseline: dict[str, float | None] | None = None  # of the model that served, on these images
+    slices: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: Images = Images()
     pushed_path: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)

@@ -87,7 +87,7 @@ def supervise(
     try:
         with _forwarding_signals(child, grace) as stop:
             _follow(child, run, progress, watcher, stop)
-        return End(child.returncode, stop.signal)
+        return End(child.returncode, stop.received)
     finally:
         _end_group(child)
 
@@ -96,7 +96,7 @@ def supervise(
 class _Stop:
     """Whether the user wants the run to end, and by when it must have."""
 
-    signal: signal.Signals | None = None
+    received: signal.Signals | None = None
     deadline: float = float("inf")
 
 
@@ -127,8 +127,8 @@ def _forwarding_signals(child: subprocess.Popen, grace: float) -> Iterator[_Stop
     stop = _Stop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.signal is None:
-            stop.signal = signal.Signals(number)
+        if stop.received is None:
+            stop.received = signal.Signals(number)
             stop.deadline = time.monotonic() + grace
             _signal_group(child, signal.SIGTERM)
         else:

@@ -33,8 +33,9 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
     if None not in counts.values():
         yield _text(images_line(counts))
     if summary.pushed_path:
-        yield _text(f"{'pushed' if summary.verdict == 'pushed' else 'serving'}: "
-                    f"{summary.pushed_path}")
+        yield _text(
+            f"{'pushed' if summary.verdict == 'pushed' else 'serving'}: {summary.pushed_path}"
+        )
     if summary.error is not None:
         yield _text(summary.error.message, STYLES["failed"], lines=True)
     if run.report.is_file():
@@ -50,14 +51,14 @@ def _text(text: str, style: str = "", lines: bool = False) -> Text:
 
 def _rules(rules: tuple[Rule, ...]) -> Table:
     table = Table.grid(padding=(0, 2), pad_edge=False)
-    for justify in ("left", "left", "right", "left", "left"):
-        table.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for _ in range(5):
+        table.add_column(overflow="fold")
     for rule in rules:
         state = "done" if rule.passed else "failed"
         table.add_row(
             _text(f"  {rule.metric}"),
             _text(rule.slice or "all"),
-            _text("no value" if rule.value is None else f"{rule.value:.4f}"),
+            _text(rule.reason or "no value" if rule.value is None else f"{rule.value:.4f}"),
             _text(str(rule.bound)),
             _text("passed" if rule.passed else "FAILED", STYLES[state]),
         )

@@ -1,11 +1,13 @@
 """DataCheck: stops the run before Transform when the data is not what the schema says."""
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.experimental import simple_artifacts
 
-from components.artifacts import DataFindings, IngestionReport
 from components.data_check import executor
 from components.data_check.config import SchemaConfig
 
@@ -13,13 +15,13 @@ from components.data_check.config import SchemaConfig
 class DataCheckSpec(ComponentSpec):
     """What is judged, and by which settings."""
 
-    PARAMETERS = {"settings": ExecutionParameter(type=str)}
-    INPUTS = {
-        "ingestion": ChannelParameter(type=IngestionReport),
+    PARAMETERS: ClassVar = {"settings": ExecutionParameter(type=str)}
+    INPUTS: ClassVar = {
+        "ingestion": ChannelParameter(type=simple_artifacts.File),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
-    OUTPUTS = {"findings": ChannelParameter(type=DataFindings)}
+    OUTPUTS: ClassVar = {"findings": ChannelParameter(type=simple_artifacts.File)}
 
 
 class DataCheck(base_component.BaseComponent):
@@ -35,13 +37,13 @@ class DataCheck(base_component.BaseComponent):
         anomalies: types.BaseChannel,
         settings: SchemaConfig,
     ):
-        """Takes channels of an IngestionReport, a Schema and ExampleAnomalies."""
+        """Takes channels of ImageExampleGen's report, a Schema and ExampleAnomalies."""
         super().__init__(
             DataCheckSpec(
                 ingestion=ingestion,
                 schema=schema,
                 anomalies=anomalies,
                 settings=settings.model_dump_json(),
-                findings=types.Channel(type=DataFindings),
+                findings=types.Channel(type=simple_artifacts.File),
             )
         )

@@ -59,11 +59,11 @@ class Executor(base_executor.BaseExecutor):
 def untrainable(report: Report) -> Iterator[str]:
     """Yields what no setting can allow."""
     for split in features.SPLITS:
-        if not report.images.get(split):
+        if not report["images"].get(split):
             yield f"split '{split}' is empty"
-    trained = set(report.images.get(features.TRAIN, ()))
+    trained = set(report["images"].get(features.TRAIN, ()))
     for split in (features.VAL, features.TEST):
-        missing = sorted(set(report.images.get(split, ())) - trained)
+        missing = sorted(set(report["images"].get(split, ())) - trained)
         if missing:
             yield f"no training images of {_names(missing)}, which '{split}' has"
 
@@ -72,14 +72,12 @@ def class_findings(
     report: Report, schema: schema_pb2.Schema, settings: SchemaConfig
 ) -> Iterator[str]:
     """Yields classes that are new, gone, or have too few images."""
-    trained = report.images.get(features.TRAIN, {})
+    trained = report["images"].get(features.TRAIN, {})
     known = known_classes(schema)
     if known is not None:
-        seen = {name for split in report.images.values() for name in split}
+        seen = {name for split in report["images"].values() for name in split}
         if new := sorted(seen - known):
-            yield (
-                f"never seen before: {_names(new)} ('effnet schema accept' lets new classes in)"
-            )
+            yield (f"never seen before: {_names(new)} ('effnet schema accept' lets new classes in)")
         if gone := sorted(known - seen):
             yield f"no image left of {_names(gone)}, which the schema names"
     few = {name: n for name, n in trained.items() if n < settings.min_images_per_class}

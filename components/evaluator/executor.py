@@ -30,9 +30,7 @@ class Executor(tfx_executor.Executor):
         super().Do(inputs, output_dict, exec_properties)
 
 
-def _is_the_candidate(
-    baseline: types.Artifact, inputs: dict[str, list[types.Artifact]]
-) -> bool:
+def _is_the_candidate(baseline: types.Artifact, inputs: dict[str, list[types.Artifact]]) -> bool:
     """A model compared with itself would cost a second pass to learn nothing."""
     candidate = artifact_utils.get_single_instance(inputs[standard_component_specs.MODEL_KEY])
     digest = baseline.get_string_custom_property(DIGEST_PROPERTY)

@@ -12,8 +12,12 @@ class FieldNames(Settings):
 
     image: str = Field("image", description="image path (CSV) or image bytes (TFRecord)")
     label: str = Field("label", description="class name, or class index with data.class_names")
-    split: str | None = Field(None, description="official split: train, val or test; else hashed")
-    group: str | None = Field(None, description="images of one group never straddle splits")
+    split: str | None = Field(
+        None, description="official split (train, val, test); by default 'split', if that is there"
+    )
+    group: str | None = Field(
+        None, description="images of one group share a split; by default 'group', if that is there"
+    )
 
 
 class DataConfig(Settings):

@@ -1,5 +1,7 @@
 """Pusher: TFX's, with an atomic push and the schema kept beside the model."""
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.components.pusher import component as tfx_component
 from tfx.dsl.components.base import executor_spec
@@ -14,7 +16,7 @@ from components.pusher import executor
 class PusherSpec(standard_component_specs.PusherSpec):
     """TFX's, and the schema that the model's data followed."""
 
-    INPUTS = {
+    INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
     }

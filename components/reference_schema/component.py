@@ -1,32 +1,35 @@
 """ReferenceSchema: the schema that the data of this run must follow."""
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.experimental import simple_artifacts
 
-from components.artifacts import IngestionReport
 from components.reference_schema import executor
 
 
 class ReferenceSchemaSpec(ComponentSpec):
     """What a schema may come from, and the one chosen."""
 
-    PARAMETERS = {
+    PARAMETERS: ClassVar = {
         "schema_file": ExecutionParameter(type=str),
         "schema_digest": ExecutionParameter(type=str),
     }
-    INPUTS = {
+    INPUTS: ClassVar = {
         "inferred": ChannelParameter(type=standard_artifacts.Schema),
-        "ingestion": ChannelParameter(type=IngestionReport),
+        "ingestion": ChannelParameter(type=simple_artifacts.File),
         "baseline": ChannelParameter(type=standard_artifacts.Model),
     }
-    OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
+    OUTPUTS: ClassVar = {"reference": ChannelParameter(type=standard_artifacts.Schema)}
 
 
 class ReferenceSchema(base_component.BaseComponent):
-    """Chooses the schema: a given file, else the one kept with the model that serves, else the
-    one inferred, completed with the classes that are there.
+    """Chooses the schema: a given one, else the serving model's, else the inferred one.
+
+    The inferred one is completed with the classes that are there.
 
     What Transform and the Trainer parse by is the inferred one, so that a new reference (after
     each push) costs a check and not a training.
@@ -47,7 +50,7 @@ class ReferenceSchema(base_component.BaseComponent):
 
         Args:
             inferred: channel of one Schema, by SchemaGen.
-            ingestion: channel of one IngestionReport: the classes of the training split.
+            ingestion: channel of one File, by ImageExampleGen: the classes of the training split.
             baseline: channel of one Model, by ServingBaseline; may be empty.
             schema_file: a curated or accepted schema, or "".
             schema_digest: of that file; part of the cache key, since the file may change.
@@ -59,6 +62,6 @@ class ReferenceSchema(base_component.BaseComponent):
                 baseline=baseline,
                 schema_file=schema_file,
                 schema_digest=schema_digest,
-                schema=types.Channel(type=standard_artifacts.Schema),
+                reference=types.Channel(type=standard_artifacts.Schema),
             )
         )

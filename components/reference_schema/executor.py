@@ -32,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills the `schema` artifact.
+        """Fills the `reference` artifact.
 
         Raises:
             DataError: if a given schema can't be read.
@@ -47,9 +47,9 @@ class Executor(base_executor.BaseExecutor):
             report = read_report(artifact_utils.get_single_uri(input_dict["ingestion"]))
             schema = complete(
                 read_schema(Path(io_utils.get_only_uri_in_dir(inferred))),
-                sorted(report.images[features.TRAIN]),
+                sorted(report["images"][features.TRAIN]),
             )
-        target = Path(artifact_utils.get_single_uri(output_dict["schema"])) / SCHEMA_FILE
+        target = Path(artifact_utils.get_single_uri(output_dict["reference"])) / SCHEMA_FILE
         tfdv.write_schema_text(schema, str(target))
 
 

@@ -1,5 +1,7 @@
 """ServingBaseline: the model that serves now, as an artifact of the pipeline."""
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -14,9 +16,9 @@ BASELINE = "baseline"
 class ServingBaselineSpec(ComponentSpec):
     """Where to look, and what comes out."""
 
-    PARAMETERS = {MODEL_DIR: ExecutionParameter(type=str)}
-    INPUTS: dict[str, ChannelParameter] = {}
-    OUTPUTS = {BASELINE: ChannelParameter(type=standard_artifacts.Model)}
+    PARAMETERS: ClassVar = {MODEL_DIR: ExecutionParameter(type=str)}
+    INPUTS: ClassVar = {}
+    OUTPUTS: ClassVar = {BASELINE: ChannelParameter(type=standard_artifacts.Model)}
 
 
 class ServingBaseline(base_component.BaseComponent):

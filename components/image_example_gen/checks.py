@@ -1,0 +1,157 @@
+"""Checks one image: from its bytes to facts about it, or the reason why it is set aside."""
+
+import hashlib
+import io
+import struct
+import warnings
+
+import numpy as np
+import tensorflow as tf
+from PIL import ExifTags, Image
+
+from components.image_example_gen.config import DataConfig
+from components.image_example_gen.records import Facts
+from components.image_ops import DECODABLE_FORMATS, decode_image
+
+# The limit on pixels is the caller's, applied to the header before anything is decoded;
+# Pillow's own can only be set for the whole process and would refuse what the caller allows.
+Image.MAX_IMAGE_PIXELS = None
+# Odd metadata is no reason to set an image aside, nor to fill the log.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+# Names by Pillow -> ours. MPO is a JPEG with further pictures behind the first.
+_FORMATS = {"mpo": "jpeg"}
+
+UNREADABLE = "unreadable"
+EMPTY = "empty_file"
+TOO_MANY_BYTES = "too_many_bytes"
+TOO_MANY_PIXELS = "too_many_pixels"
+NOT_AN_IMAGE = "not_an_image"
+UNSUPPORTED = "unsupported_format"
+UNDECODABLE = "undecodable"
+MALFORMED_RECORD = "malformed_record"
+UNKNOWN_LABEL = "unknown_label"
+
+
+class RejectedError(Exception):
+    """An image can't be used: `reason` is one of this module's constants."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def check_image(contents: bytes, config: DataConfig) -> Facts:
+    """Looks at the header, then decodes once as training and serving will.
+
+    Args:
+      contents: a whole file.
+      config: limits on bytes and pixels.
+
+    Raises:
+      RejectedError: with the reason why the image is set aside.
+    """
+    if not contents:
+        raise RejectedError(EMPTY, "the file is empty")
+    if len(contents) > config.max_bytes:
+        raise RejectedError(TOO_MANY_BYTES, f"{len(contents)} bytes, limit {config.max_bytes}")
+    with _open(contents) as image:
+        name = (image.format or "").lower()
+        format_name = _FORMATS.get(name, name)
+        _check_header(image, format_name, contents, config)
+        pixels = _decode(contents)
+        if pixels.shape[:2] != (image.height, image.width):
+            shape = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            raise RejectedError(
+                UNDECODABLE, f"header says {image.width} x {image.height}, decoded {shape}"
+            )
+        return Facts(
+            width=image.width,
+            height=image.height,
+            channels=len(image.getbands()),
+            format=format_name,
+            byte_size=len(contents),
+            brightness=float(pixels.sum(dtype=np.uint64)) / pixels.size / 255.0,
+            content_hash=content_hash(contents),
+            rotated=_is_rotated(image),
+        )
+
+
+def content_hash(contents: bytes) -> str:
+    """Returns the hex SHA-256 of a file."""
+    return hashlib.sha256(contents).hexdigest()
+
+
+def _open(contents: bytes) -> Image.Image:
+    """Reads the header only."""
+    try:
+        return Image.open(io.BytesIO(contents))
+    except Exception as error:  # Pillow's plugins raise all kinds on broken headers.
+        detail = " ".join(str(error).split())
+        if "cannot identify image file" in detail:
+            detail = f"no known image header, begins with {contents[:8]!r}"
+        raise RejectedError(NOT_AN_IMAGE, detail) from None
+
+
+def _check_header(
+    image: Image.Image, format_name: str, contents: bytes, config: DataConfig
+) -> None:
+    if format_name not in DECODABLE_FORMATS:
+        known = ", ".join(DECODABLE_FORMATS)
+        raise RejectedError(UNSUPPORTED, f"{format_name}; the serving graph decodes {known}")
+    if format_name == "bmp" and image.mode in ("1", "P"):
+        # TensorFlow refuses one bit a pixel, and takes indices into a palette for grey values.
+        raise RejectedError(UNSUPPORTED, "BMP with a palette; the serving graph would misread it")
+    pixels = image.width * image.height
+    if format_name == "gif":
+        pixels = max(pixels, _gif_pixels(contents))
+    if pixels > config.max_pixels:
+        size = f"{image.width} x {image.height}"
+        raise RejectedError(TOO_MANY_PIXELS, f"{size}, {pixels} in all, limit {config.max_pixels}")
+
+
+def _decode(contents: bytes) -> np.ndarray:
+    try:
+        return decode_image(tf.constant(contents)).numpy()
+    except tf.errors.OpError as error:
+        message = error.message.split("}}")[-1].split("[Op:")[0]
+        raise RejectedError(UNDECODABLE, " ".join(message.split())) from None
+
+
+def _is_rotated(image: Image.Image) -> bool:
+    # Image.getexif() would decode a PNG; the raw block is there once the header is read.
+    block = image.info.get("exif")
+    if not block:
+        return False
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+        return exif.get(ExifTags.Base.Orientation, 1) not in (0, 1)
+    except Exception:  # Broken metadata, of all kinds: viewers show such an image upright.
+        return False
+
+
+def _gif_pixels(contents: bytes) -> int:
+    """Adds up the frames' areas: TensorFlow unpacks all of them, even to return the first."""
+    position = 13 + _colour_table(contents[10])
+    total = 0
+    try:
+        while (block := contents[position]) in (0x21, 0x2C):
+            if block == 0x2C:
+                width, height, packed = struct.unpack_from("<4xHHB", contents, position + 1)
+                total += width * height
+                position += 11 + _colour_table(packed)  # With the LZW code size behind it.
+            else:
+                position += 2
+            while size := contents[position]:
+                position += 1 + size
+            position += 1
+    except (IndexError, struct.error):
+        pass  # Cut off: what is there counts, and the decoder says the rest.
+    return total
+
+
+def _colour_table(packed: int) -> int:
+    """Returns the bytes of a GIF colour table, from the flags of its descriptor."""
+    return 3 << ((packed & 7) + 1) if packed & 0x80 else 0

@@ -1,0 +1,106 @@
+"""The two steps that Beam spreads over workers: check images, and write shards of examples.
+
+Beam moves names of work files only. Image bytes are read twice and never shuffled, and whatever
+the number of workers, the output is the same.
+"""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import tensorflow as tf
+
+from components.image_example_gen import checks, tfrecords
+from components.image_example_gen.config import DataConfig
+from components.image_example_gen.examples import to_example
+from components.image_example_gen.records import (
+    Checked,
+    SetAside,
+    read_items,
+    read_records,
+    write_lines,
+    write_records,
+)
+from components.image_example_gen.source import SPLIT_FOLDERS, Item, class_name
+
+
+def check_items(work: str, result: str, config: DataConfig) -> None:
+    """Checks the images that a work file lists and writes a record of each.
+
+    Args:
+      work: path of the work file.
+      result: path of the file to write.
+      config: limits, field names and class names.
+    """
+    # Reading, decoding and hashing release Python's lock, so threads use every core, also under
+    # Beam's runner in one process.
+    with ThreadPoolExecutor(_cores()) as pool:
+        write_records(result, pool.map(lambda item: _check(item, config), read_items(work)))
+
+
+def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
+    """Writes the examples of checked images to a TFRecord file, in their order.
+
+    Args:
+      work: path of the work file.
+      shard: path of the TFRecord file.
+      result: path of a file to write the ids of images to that changed since the check.
+      config: field names.
+    """
+    changed = []
+    with tf.io.TFRecordWriter(shard) as writer:
+        for image in read_records(work):
+            assert isinstance(image, Checked)
+            try:
+                _, contents, extra = _read(image.item, config)
+                facts_now = checks.content_hash(contents)
+            except (OSError, checks.RejectedError):
+                facts_now = ""
+            if facts_now != image.facts.content_hash:
+                changed.append(image.item.id)
+                continue
+            writer.write(to_example(image, contents, extra).SerializeToString(deterministic=True))
+    write_lines(result, changed)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check(item: Item, config: DataConfig) -> Checked | SetAside:
+    try:
+        item, contents, _ = _read(item, config)
+        return Checked(item, checks.check_image(contents, config))
+    except OSError as error:
+        return SetAside(item, checks.UNREADABLE, error.strerror or str(error))
+    except checks.RejectedError as error:
+        return SetAside(item, error.reason, error.detail)
+
+
+def _read(item: Item, config: DataConfig) -> tuple[Item, bytes, Mapping[str, tf.train.Feature]]:
+    """Reads an image; from a record also its label, split, group and further features."""
+    # A payload holds more than the image; what is meant is to read nothing huge.
+    size = item.length if item.length >= 0 else os.path.getsize(item.path)
+    if size > config.max_bytes:
+        raise checks.RejectedError(checks.TOO_MANY_BYTES, f"{size} bytes, limit {config.max_bytes}")
+    if item.length < 0:
+        with open(item.path, "rb") as file:
+            return item, file.read(config.max_bytes + 1), {}
+    try:
+        record = tfrecords.parse(tfrecords.read_payload(item), config.fields)
+    except tfrecords.MalformedRecordError as error:
+        raise checks.RejectedError(checks.MALFORMED_RECORD, str(error)) from None
+    label = class_name(record.label, config.class_names)
+    if label is None:
+        known = len(config.class_names or ())
+        detail = f"{record.label!r}; data.class_names has {known} names"
+        raise checks.RejectedError(checks.UNKNOWN_LABEL, detail)
+    split = record.split.strip().lower()
+    if split and split not in SPLIT_FOLDERS:
+        detail = f"split {record.split!r} isn't one of {', '.join(SPLIT_FOLDERS)}"
+        raise checks.RejectedError(checks.MALFORMED_RECORD, detail)
+    found = replace(
+        item, label=label, split=SPLIT_FOLDERS.get(split, item.split), group=record.group
+    )
+    return found, record.image, record.extra

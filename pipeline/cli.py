@@ -1,0 +1,239 @@
+"""The command `effnet`. Neither TensorFlow nor TFX is imported here: runs import them in a child.
+
+Exit status of `effnet run` and `effnet demo`: 0 the model was pushed, or the very model serves
+already; 3 the gate refused it; 2 bad input or configuration; 1 a fault, or an interrupted run.
+"""
+
+import contextlib
+import importlib.metadata
+import io
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, TextIO
+
+import typer
+from rich.text import Text
+
+from components.errors import InputError
+from pipeline import demo as demo_data
+from pipeline.clean import clean as clean_output
+from pipeline.config_reference import render
+from pipeline.launch import Request, launch
+from pipeline.layout import Output, absolute
+from pipeline.lock import hold, usable
+from pipeline.options import effective_config
+from pipeline.preflight import preflight
+from pipeline.summary import Failure
+from pipeline.terminal import Display, make_console, make_display, printable
+from pipeline.verdict import print_verdict
+
+app = typer.Typer(
+    name="effnet",
+    help="Retrains EfficientNet image classifiers, and pushes only what passes the gate.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Typer's own tracebacks print local variables, a password among them some day.
+    pretty_exceptions_enable=False,
+)
+schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
+app.add_typer(schema_app, name="schema")
+
+OutputOption = Annotated[str, typer.Option("--output", metavar="DIR", help="The output folder.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="YAML; see `effnet config` for what it can say."),
+]
+BackboneOption = Annotated[
+    str | None, typer.Option("--backbone", metavar="NAME", help="Short for trainer.backbone.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
+]
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="For another command on the output."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the summary as JSON, alone on stdout.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Show the libraries' log as well.")
+]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"effnet-tfx {importlib.metadata.version('effnet-tfx')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    data: Annotated[
+        str, typer.Option("--data", metavar="PATH", help="Images; may hold {SPAN} or {DATE}.")
+    ],
+    output: OutputOption,
+    config: ConfigOption = None,
+    backbone: BackboneOption = None,
+    sets: SetOption = None,
+    wait: WaitOption = 600,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train on the images of a folder; push the model if it passes the gate."""
+    with _errors_told(as_json):
+        request = Request(
+            effective_config(config, sets or (), backbone),
+            absolute(data),
+            Output.at(output),
+            wait,
+        )
+        _run(request, _display(as_json, verbose), as_json)
+
+
+@app.command()
+def demo(
+    output: OutputOption = demo_data.OUTPUT,
+    backbone: BackboneOption = None,
+    sets: SetOption = None,
+    wait: WaitOption = 600,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Find defective solar cells: a whole run on real images of a production line."""
+    with _errors_told(as_json):
+        config = effective_config(demo_data.CONFIG, sets or (), backbone)
+        place, display = Output.at(output), _display(as_json, verbose)
+        if not demo_data.dataset(place).is_dir():
+            display.note(demo_data.LICENCE)
+            with hold(place.lock, "effnet demo", wait, display.note):
+                demo_data.prepare(place)
+        _run(Request(config, str(demo_data.dataset(place)), place, wait), display, as_json)
+
+
+@app.command("config")
+def show_config(
+    config: ConfigOption = None, backbone: BackboneOption = None, sets: SetOption = None
+) -> None:
+    """Print every setting with a comment: the defaults, or what the options make of them."""
+    with _errors_told():
+        print(render(effective_config(config, sets or (), backbone)), end="")
+
+
+@app.command()
+def clean(
+    output: OutputOption,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="N", min=1, help="Keep this many of the newest runs.")
+    ],
+    wait: WaitOption = 600,
+) -> None:
+    """Remove old runs and the artifacts that no kept run uses; what serves is never touched."""
+    with _errors_told():
+        place, display = Output.at(output), _display(False, False)
+        with hold(place.lock, "effnet clean", wait, display.note), usable(place.root):
+            removed = clean_output(place, keep)
+        display.note(
+            f"removed {removed.runs} runs and {removed.artifacts} folders of artifacts, "
+            f"{removed.freed_bytes / 1e6:.1f} MB"
+        )
+
+
+@schema_app.command("diff")
+def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOption = None) -> None:
+    """Show how the last run's data departs from the schema in force."""
+    with _errors_told():
+        settings, place = effective_config(config, sets or ()), Output.at(output)
+        from pipeline import schema_commands  # imports TensorFlow Data Validation
+
+        display = _display(False, False)
+        for line in schema_commands.diff(place, settings) or ["no difference"]:
+            display.note(line)
+
+
+@schema_app.command("accept")
+def schema_accept(
+    output: OutputOption,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    wait: WaitOption = 600,
+) -> None:
+    """Take a schema that the last run's data follows as the one in force from now on."""
+    with _errors_told():
+        settings, place = effective_config(config, sets or ()), Output.at(output)
+        from pipeline import schema_commands  # imports TensorFlow Data Validation
+
+        display = _display(False, False)
+        with hold(place.lock, "effnet schema accept", wait, display.note):
+            display.note(f"wrote {schema_commands.accept(place, settings)}")
+
+
+def _run(request: Request, display: Display, as_json: bool) -> None:
+    display.note(preflight(request.config, request.data))
+    summary = launch(request, display)
+    print_verdict(make_console(_people(as_json)), summary, request.output)
+    if as_json:
+        print(summary.to_json())
+    raise typer.Exit(summary.exit_status)
+
+
+def _people(as_json: bool) -> TextIO:
+    """Where people read: not on stdout if a program reads there."""
+    return sys.stderr if as_json else sys.stdout
+
+
+def _display(as_json: bool, verbose: bool) -> Display:
+    return make_display(_people(as_json), verbose)
+
+
+@contextlib.contextmanager
+def _errors_told(as_json: bool = False) -> Iterator[None]:
+    """Ends the command on an error as a person, and with --json a program, can read it."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except InputError as error:
+        _fail("input", str(error), as_json)
+    except OSError as error:
+        _fail("fault", str(error), as_json)
+    except KeyboardInterrupt:
+        _fail("fault", "stopped by SIGINT", as_json)
+    except Exception as error:
+        traceback.print_exc()
+        _fail("fault", f"{type(error).__name__}: {error}", as_json)
+
+
+def _fail(kind: Literal["input", "fault"], message: str, as_json: bool) -> None:
+    failure = Failure(kind=kind, message=message)
+    make_console(sys.stderr).print(Text(f"error: {printable(message)}"), soft_wrap=True)
+    if as_json:
+        print(json.dumps({"verdict": "failed", "error": failure.model_dump()}))
+    raise typer.Exit(failure.exit_status) from None
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A class name that the terminal's encoding lacks must not end a run.
+            stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+if __name__ == "__main__":
+    main()

