@@ -19,8 +19,8 @@ from components.serving_baseline.executor import kept_schema
 SCHEMA_FILE = "schema.pbtxt"
 # Named so that a reader of the schema sees that classes are added there.
 LABEL_DOMAIN = "labels"
-# Values that differ from image to image: no set of them is the right one.
-_FREE_TEXT = (features.ID, features.GROUP, features.CONTENT_HASH)
+# Columns whose values need not have been seen before; of formats, ingestion knows the right ones.
+_ANY_VALUE = (features.ID, features.GROUP, features.CONTENT_HASH, features.FORMAT)
 
 
 class Executor(base_executor.BaseExecutor):
@@ -76,7 +76,7 @@ def complete(schema: schema_pb2.Schema, classes: list[str]) -> schema_pb2.Schema
     completed = schema_pb2.Schema()
     completed.CopyFrom(schema)
     for feature in completed.feature:
-        if feature.name in _FREE_TEXT:
+        if feature.name in _ANY_VALUE:
             feature.ClearField("domain_info")
         if feature.name == features.LABEL:
             feature.domain = LABEL_DOMAIN

@@ -1,0 +1,217 @@
+"""What a frozen part of the network computes, computed once.
+
+While the lower part of a network does not train, its activations for an image never change. They
+are computed once for each image and each of its augmented views, and what trains above reads
+them instead of images. Without cached views, the lower part runs in every step on new ones.
+"""
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components import run_events
+from components.errors import OutputError
+from trainer.augmentation import augment
+from trainer.config import AugmentationConfig, CacheConfig
+from trainer.input_pipeline import ExampleIndex, read_pixels
+
+_PROGRESS_SECONDS = 2.0
+# Views are counted from the image itself, which is view 0.
+_FIRST_RANDOM_VIEW = 1
+
+
+class Activations(Protocol):
+    """The activations at one cut of the network, for every image of a split.
+
+    Attributes:
+        labels: int64 [images].
+    """
+
+    labels: np.ndarray
+
+    def read(self, rows: np.ndarray, epoch: int) -> Any:
+        """Returns activations [rows, ...] of one view of each image; which one, epochs decide."""
+
+    def through(self, part: keras.Model) -> "Activations":
+        """Returns the activations at a higher cut, `part` being what lies between."""
+
+
+class CachedActivations:
+    """Activations [views, images, ...] that were computed beforehand."""
+
+    def __init__(
+        self, values: np.ndarray, labels: np.ndarray, config: CacheConfig, batch_size: int
+    ) -> None:
+        """Takes computed activations, and how to cache and compute those at higher cuts."""
+        self.labels = labels
+        self._values = values
+        self._config = config
+        self._batch_size = batch_size
+
+    def read(self, rows: np.ndarray, epoch: int) -> np.ndarray:
+        """Returns activations [rows, ...]; an image's views take turns with the epochs."""
+        views = (rows + epoch) % len(self._values)
+        return self._values[views, rows]
+
+    def through(self, part: keras.Model) -> "CachedActivations":
+        """Runs a part of the network once over all views."""
+        views, images = self._values.shape[:2]
+        values = _allocate((views, images, *part.output.shape[1:]), self._config)
+        compute = _compiled(part, values.dtype)
+        for view in range(views):
+            for start in range(0, images, self._batch_size):
+                batch = slice(start, start + self._batch_size)
+                values[view, batch] = compute(tf.constant(self._values[view, batch]))
+        return CachedActivations(values, self.labels, self._config, self._batch_size)
+
+
+class FreshActivations:
+    """Activations of new random views in every epoch: only the images are kept."""
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        index: ExampleIndex,
+        part: keras.Model,
+        augmentation: AugmentationConfig,
+        seed: int,
+    ) -> None:
+        """Takes images uint8 [1, images, size, size, 3] and the part from pixels to the cut."""
+        self.labels = index.labels
+        self._pixels = pixels
+        self._index = index
+        self._part = part
+        self._augmentation = augmentation
+        self._seed = seed
+        self._compute = tf.function(self._augmented_activations, reduce_retracing=True)
+
+    def read(self, rows: np.ndarray, epoch: int) -> tf.Tensor:
+        """Returns activations [rows, ...] of the epoch's views."""
+        seeds = _view_seeds(self._index, rows, self._seed, _FIRST_RANDOM_VIEW + epoch)
+        return self._compute(tf.constant(self._pixels[0, rows]), seeds)
+
+    def through(self, part: keras.Model) -> "FreshActivations":
+        """Appends a part to what runs on each view."""
+        longer = keras.Model(self._part.input, part(self._part.output))
+        return FreshActivations(self._pixels, self._index, longer, self._augmentation, self._seed)
+
+    def _augmented_activations(self, pixels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        return self._part(augment(pixels, seeds, self._augmentation), training=False)
+
+
+def compute_activations(
+    index: ExampleIndex,
+    lower: keras.Model,
+    config: CacheConfig,
+    batch_size: int,
+    views: int = 1,
+    augmentation: AugmentationConfig | None = None,
+    seed: int = 0,
+) -> CachedActivations:
+    """Runs the frozen part once over each view of each image.
+
+    Args:
+        index: the split.
+        lower: from pixels to the cut.
+        config: where results are kept, and how exactly.
+        batch_size: images at a time.
+        views: of each image; the first is the image itself.
+        augmentation: of the other views.
+        seed: of the other views, together with the image's id.
+
+    Returns:
+        The activations at the cut.
+
+    Raises:
+        OutputError: the cache does not fit on the disk.
+    """
+    values = _allocate((views, len(index), *lower.output.shape[1:]), config)
+    compute = _compiled(lower, values.dtype)
+    report = _progress_reporter(views * len(index))
+    start = 0
+    for pixels in read_pixels(index, lower.input.shape[1], batch_size):
+        rows = index.rows[start : start + len(pixels)]
+        start += len(pixels)
+        for view in range(views):
+            images = tf.cast(pixels, tf.float32)
+            if view >= _FIRST_RANDOM_VIEW and augmentation is not None:
+                images = augment(pixels, _view_seeds(index, rows, seed, view), augmentation)
+            values[view, rows] = compute(images)
+            report(len(rows))
+    return CachedActivations(values, index.labels, config, batch_size)
+
+
+def load_pixels(
+    index: ExampleIndex, image_size: int, config: CacheConfig, batch_size: int
+) -> np.ndarray:
+    """Reads a split's images into one array, uint8 [1, images, size, size, 3].
+
+    Raises:
+        OutputError: the array does not fit on the disk.
+    """
+    shape = (1, len(index), image_size, image_size, 3)
+    values = _allocate(shape, config, np.dtype(np.uint8))
+    start = 0
+    for pixels in read_pixels(index, image_size, batch_size):
+        values[0, index.rows[start : start + len(pixels)]] = pixels
+        start += len(pixels)
+    return values
+
+
+def _compiled(part: keras.Model, dtype: np.dtype[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(reduce_retracing=True)
+    def compute(inputs: tf.Tensor) -> tf.Tensor:
+        return tf.cast(part(tf.cast(inputs, tf.float32), training=False), dtype)
+
+    return compute
+
+
+def _view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> tf.Tensor:
+    """Seeds int64 [rows, 2] that differ between images, views and seeds."""
+    keys = index.image_keys[rows]
+    return tf.stack([keys, np.full_like(keys, (seed << 32) + view)], axis=1)
+
+
+def _allocate(
+    shape: tuple[int, ...], config: CacheConfig, dtype: np.dtype[Any] | None = None
+) -> np.ndarray:
+    """Returns an empty array in memory, or beyond the budget in a file that has no name.
+
+    The file vanishes with the process, however that ends.
+    """
+    dtype = dtype or np.dtype(config.dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size <= config.memory_mb << 20:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        try:
+            # A hole that can't be filled later would kill the process without a word.
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise OutputError(
+                f"the cache of activations needs {size >> 20} MB in {tempfile.gettempdir()}: "
+                f"{error.strerror}. Let TMPDIR name a larger disk, or set fewer views"
+            ) from error
+        return np.memmap(file, dtype, "r+", shape=shape)
+
+
+def _progress_reporter(total: int) -> Callable[[int], None]:
+    """Returns a function that counts images and records progress every other second."""
+    done, reported = 0, 0.0
+
+    def report(count: int) -> None:
+        nonlocal done, reported
+        done += count
+        now = time.monotonic()
+        if now - reported >= _PROGRESS_SECONDS or done == total:
+            reported = now
+            run_events.record("progress", what="activations", done=done, total=total)
+
+    return report
