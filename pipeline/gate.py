@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.api.model_eval_lib import load_eval_result
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features
@@ -31,37 +32,40 @@ class Evaluation:
     baseline: Mapping[Slice, Mapping[str, float]] | None
 
 
-def eval_config(config: GateConfig) -> tfma.EvalConfig:
+def eval_config(config: GateConfig) -> config_pb2.EvalConfig:
     """Returns what the Evaluator measures, and what it must find to bless a model.
 
     It judges the exported signatures on raw examples: what will be served, decoding included.
     TFX adds the baseline to it, or where there is none drops the rules against it.
     """
     columns = sorted({features.LABEL, *config.slices})
-    slices = [tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=[name]) for name in columns)]
+    slices = [
+        config_pb2.SlicingSpec(),
+        *(config_pb2.SlicingSpec(feature_keys=[name]) for name in columns),
+    ]
     asked = {_slice(rule) for rule in config.rules} - {OVERALL}
-    slices += [tfma.SlicingSpec(feature_values=dict(part)) for part in sorted(asked)]
-    model = tfma.ModelSpec(
+    slices += [config_pb2.SlicingSpec(feature_values=dict(part)) for part in sorted(asked)]
+    model = config_pb2.ModelSpec(
         signature_name=features.SERVING_SIGNATURE,
         preprocessing_function_names=[features.LABELS_SIGNATURE],
         label_key=features.LABEL_ID,
         prediction_key=features.PROBABILITIES,
     )
-    metrics = [tfma.MetricConfig(class_name="ExampleCount")]
+    metrics = [config_pb2.MetricConfig(class_name="ExampleCount")]
     metrics += [_metric(name, config) for name in METRICS]
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[model],
         slicing_specs=slices,
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
     )
 
 
 def read_evaluation(uri: str) -> Evaluation:
     """Reads the metrics that the Evaluator wrote."""
-    config = tfma.load_eval_result(uri).config
+    config = load_eval_result(uri).config
     if len(config.model_specs) == 1:
         return Evaluation(_read(uri, None), None)
-    return Evaluation(_read(uri, tfma.CANDIDATE_KEY), _read(uri, tfma.BASELINE_KEY))
+    return Evaluation(_read(uri, constants.CANDIDATE_KEY), _read(uri, constants.BASELINE_KEY))
 
 
 def judge(config: GateConfig, evaluation: Evaluation) -> list[Rule]:
@@ -74,17 +78,17 @@ def slice_name(part: Slice) -> str:
     return ", ".join(f"{column}={value}" for column, value in part)
 
 
-def _metric(name: str, config: GateConfig) -> tfma.MetricConfig:
+def _metric(name: str, config: GateConfig) -> config_pb2.MetricConfig:
     """One metric with the thresholds of all its rules."""
     thresholds = [
         config_pb2.PerSliceMetricThreshold(
-            slicing_specs=[tfma.SlicingSpec(feature_values=rule.slice)],
+            slicing_specs=[config_pb2.SlicingSpec(feature_values=rule.slice)],
             threshold=_threshold(rule),
         )
         for rule in config.rules
         if rule.metric == name
     ]
-    return tfma.MetricConfig(class_name=_TFMA[name][0], per_slice_thresholds=thresholds)
+    return config_pb2.MetricConfig(class_name=_TFMA[name][0], per_slice_thresholds=thresholds)
 
 
 def _threshold(rule: RuleConfig) -> config_pb2.MetricThreshold:
@@ -147,7 +151,7 @@ def _slice(rule: RuleConfig) -> Slice:
 
 
 def _read(uri: str, model_name: str | None) -> dict[Slice, dict[str, float]]:
-    result = tfma.load_eval_result(uri, model_name=model_name)
+    result = load_eval_result(uri, model_name=model_name)
     names = {saved: ours for ours, (_, saved) in _TFMA.items()} | {_COUNT: "examples"}
     table: dict[Slice, dict[str, float]] = {}
     for key, outputs in result.slicing_metrics:

@@ -72,7 +72,7 @@ def check_image(contents: bytes, config: DataConfig) -> Facts:
             channels=len(image.getbands()),
             format=format_name,
             byte_size=len(contents),
-            brightness=float(pixels.sum(dtype=np.uint64)) / pixels.size / 255.0,
+            brightness=_brightness(pixels),
             content_hash=content_hash(contents),
             rotated=_is_rotated(image),
         )
@@ -117,6 +117,12 @@ def _decode(contents: bytes) -> np.ndarray:
     except tf.errors.OpError as error:
         message = error.message.split("}}")[-1].split("[Op:")[0]
         raise RejectedError(UNDECODABLE, " ".join(message.split())) from None
+
+
+def _brightness(pixels: np.ndarray) -> float:
+    # Row by row, as the sum of one row fits 32 bits: half the time of a sum in 64.
+    rows = pixels.reshape(len(pixels), -1).sum(axis=1, dtype=np.uint32)
+    return float(rows.sum(dtype=np.uint64)) / pixels.size / 255.0
 
 
 def _is_rotated(image: Image.Image) -> bool:

@@ -48,19 +48,15 @@ def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
       result: path of a file to write the ids of images to that changed since the check.
       config: field names.
     """
+    images = [image for image in read_records(work) if isinstance(image, Checked)]
     changed = []
-    with tf.io.TFRecordWriter(shard) as writer:
-        for image in read_records(work):
-            assert isinstance(image, Checked)
-            try:
-                _, contents, extra = _read(image.item, config)
-                facts_now = checks.content_hash(contents)
-            except (OSError, checks.RejectedError):
-                facts_now = ""
-            if facts_now != image.facts.content_hash:
+    with ThreadPoolExecutor(_cores()) as pool, tf.io.TFRecordWriter(shard) as writer:
+        examples = pool.map(lambda image: _make_example(image, config), images)
+        for image, example in zip(images, examples, strict=True):
+            if example is None:
                 changed.append(image.item.id)
-                continue
-            writer.write(to_example(image, contents, extra).SerializeToString(deterministic=True))
+            else:
+                writer.write(example)
     write_lines(result, changed)
 
 
@@ -76,6 +72,17 @@ def _check(item: Item, config: DataConfig) -> Checked | SetAside:
         return SetAside(item, checks.UNREADABLE, error.strerror or str(error))
     except checks.RejectedError as error:
         return SetAside(item, error.reason, error.detail)
+
+
+def _make_example(image: Checked, config: DataConfig) -> bytes | None:
+    """Reads an image again; returns its serialized example, or None if it changed."""
+    try:
+        _, contents, extra = _read(image.item, config)
+    except (OSError, checks.RejectedError):
+        return None
+    if checks.content_hash(contents) != image.facts.content_hash:
+        return None
+    return to_example(image, contents, extra).SerializeToString(deterministic=True)
 
 
 def _read(item: Item, config: DataConfig) -> tuple[Item, bytes, Mapping[str, tf.train.Feature]]:

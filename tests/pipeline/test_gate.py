@@ -1,8 +1,8 @@
 """Rules as TFMA's thresholds, and how they are judged."""
 
 import pytest
-import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.utils import config_util
 
 from components.errors import ConfigError
 from pipeline import gate
@@ -24,7 +24,9 @@ def test_thresholds_carry_bounds_slices_and_the_better_direction() -> None:
             {"metric": "log_loss", "max": 0.9, "max_decline": 0.1},
         )
     )
-    tfma.utils.verify_eval_config(tfma.utils.update_eval_config_with_defaults(config))
+    config_util.verify_eval_config(
+        config_util.update_eval_config_with_defaults(config, has_baseline=True)
+    )
     _, accuracy, log_loss = config.metrics_specs[0].metrics
     overall, hats = accuracy.per_slice_thresholds
     assert overall.threshold.value_threshold.lower_bound.value == 0.8
@@ -78,6 +80,6 @@ def test_a_slice_without_examples_is_refused_with_its_reason() -> None:
     ],
 )
 def test_a_rule_that_judges_nothing_is_refused_when_read(given: dict, said: str) -> None:
-    with pytest.raises(ConfigError, match="rules") as raised:
+    with pytest.raises(ConfigError) as raised:
         rules(given)
     assert said in str(raised.value)
