@@ -24,13 +24,14 @@ demo: ready ## set everything up, then train, judge and push a model on real ima
 test: ready lint ## set everything up, then check the style, the types and the tests
 	$(BIN)/python -m pytest
 
-lint: venv ## style, formatting, types and the direction of imports
+# These two use the .venv that is there, and never make it again under running work.
+lint: ## style, formatting, types and the direction of imports
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --verbose
 
-format: venv ## rewrite the sources in the project's style
+format: ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 

@@ -48,7 +48,7 @@ def clean(output: Output, keep: int) -> Cleaned:
 
 
 def clear_scratch(output: Output) -> None:
-    """Removes what a killed command left; the caller holds the lock, so nobody uses it."""
+    """Removes temporary files; the caller holds the lock, so nobody uses them."""
     shutil.rmtree(output.scratch, ignore_errors=True)
 
 

@@ -62,6 +62,7 @@ def launch(
         except OSError as error:
             # A full disk, most of all: the summary still says so, to --json at least.
             outcome = Outcome.failed("fault", f"the run could not go on: {error}")
+        clear_scratch(request.output)  # first, so that a full disk has room for the summary
         return _close(run, request, outcome, progress, display)
 
 

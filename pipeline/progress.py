@@ -40,6 +40,7 @@ class Progress:
     """What the events so far add up to."""
 
     started: float
+    stopped: float | None = None
     nodes: dict[str, Node] = field(default_factory=dict)
     epochs: dict[str, Epoch] = field(default_factory=dict)
     activity: str = ""
@@ -83,11 +84,13 @@ class Progress:
             case "artifacts":
                 self.artifacts.update(map(str, event["uris"]))
 
-    def stop(self, now: float) -> None:
-        """Marks what still runs as failed: the process that ran it is gone."""
+    def stop(self, now: float) -> Node | None:
+        """Marks the node that still runs as failed: the process that ran it is gone."""
+        self.stopped = now
         node = self.running
         if node is not None:
             node.state, node.finished = "failed", now
+        return node
 
     def _node(self, name: str) -> Node:
         return self.nodes.setdefault(name, Node(name))

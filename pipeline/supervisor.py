@@ -72,32 +72,76 @@ def supervise(
         watcher: is told of each event and each line of the log.
         grace: seconds that a stopped child has to end by itself.
     """
+    with _forwarded_signals(grace) as stop:
+        child = _start(command, run, lock)
+        try:
+            stop.attach(child)
+            _follow(child, run, progress, watcher, stop)
+        finally:
+            _end_group(child)
+    return End(child.returncode, stop.received)
+
+
+def _start(command: Sequence[str], run: RunFolder, lock: int) -> subprocess.Popen:
     with open(run.log, "ab") as log:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, RUN_DIR_VARIABLE: str(run.path), "PYTHONUNBUFFERED": "1"},
             pass_fds=(lock,),
-            # A session of its own: Ctrl-C reaches the child only through the handlers below.
+            # A session of its own: Ctrl-C reaches the child only by way of _Stop.
             start_new_session=True,
             preexec_fn=_dies_with_parent(),
         )
-    try:
-        with _forwarding_signals(child, grace) as stop:
-            _follow(child, run, progress, watcher, stop)
-        return End(child.returncode, stop.received)
-    finally:
-        _end_group(child)
 
 
-@dataclass
 class _Stop:
-    """Whether the user wants the run to end, and by when it must have."""
+    """Whether the user wants the run to end: first the child is asked to, then it is made to."""
 
-    received: signal.Signals | None = None
-    deadline: float = float("inf")
+    def __init__(self, grace: float):
+        self.received: signal.Signals | None = None
+        self._grace = grace
+        self._deadline = float("inf")
+        self._child: subprocess.Popen | None = None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Tells whether the child was asked to end and has had its time."""
+        return time.monotonic() > self._deadline
+
+    def attach(self, child: subprocess.Popen) -> None:
+        """Passes signals on from now on, and the one that came while the child started."""
+        self._child = child
+        if self.received is not None:
+            self._pass_on(signal.SIGTERM)
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Takes a signal of this process; a second one doesn't wait for the child."""
+        if self.received is not None:
+            self._pass_on(signal.SIGKILL)
+            return
+        self.received = signal.Signals(number)
+        self._deadline = time.monotonic() + self._grace
+        self._pass_on(signal.SIGTERM)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            _signal_group(self._child, number)
+
+
+@contextlib.contextmanager
+def _forwarded_signals(grace: float) -> Iterator[_Stop]:
+    stop = _Stop(grace)
+    # What is ignored stays so: nohup means it.
+    taken = [number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop.handle) for number in taken}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _follow(
@@ -114,32 +158,13 @@ def _follow(
                 watcher.on_event(dict(event), progress)
         for line in log.lines():
             watcher.on_log(line)
-        if not ended and time.monotonic() > stop.deadline:
+        if stop.is_overdue and not ended:
             _signal_group(child, signal.SIGKILL)
         if not ended:
             time.sleep(_POLL_SECONDS)
-    progress.stop(time.time())
-
-
-@contextlib.contextmanager
-def _forwarding_signals(child: subprocess.Popen, grace: float) -> Iterator[_Stop]:
-    """The first signal asks the child to end, a second one, or the grace's end, makes it."""
-    stop = _Stop()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.received is None:
-            stop.received = signal.Signals(number)
-            stop.deadline = time.monotonic() + grace
-            _signal_group(child, signal.SIGTERM)
-        else:
-            _signal_group(child, signal.SIGKILL)
-
-    previous = {number: signal.signal(number, handle) for number in _FORWARDED}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    stopped = progress.stop(time.time())
+    if stopped is not None:
+        watcher.on_event({"event": "node_failed", "node": stopped.name}, progress)
 
 
 def _signal_group(child: subprocess.Popen, number: signal.Signals) -> None:

@@ -26,6 +26,7 @@ STYLES = {
 _STARTING = "starting TensorFlow and TFX"
 _REFRESH_PER_SECOND = 2
 _NAME_WIDTH = 28
+_PLAIN_PROGRESS_SECONDS = 30.0
 
 
 def printable(text: str) -> str:
@@ -86,6 +87,7 @@ class PlainDisplay:
     def __init__(self, console: Console, verbose: bool):
         self._console = console
         self._verbose = verbose
+        self._last_progress = 0.0
 
     def note(self, text: str) -> None:
         """Shows one line."""
@@ -107,6 +109,9 @@ class PlainDisplay:
                 self.note(f"{node.name}: {node.state}, {duration(node.seconds(time.time()))}")
             case "epoch":
                 self.note(f"    {epoch_line(progress.epochs[event['stage']])}")
+            case "progress" if event["time"] > self._last_progress + _PLAIN_PROGRESS_SECONDS:
+                self._last_progress = event["time"]
+                self.note(f"    {progress.activity}")
             case "images":
                 self.note(f"    {images_line(progress.images)}")
             case "warning":
@@ -174,7 +179,8 @@ def render_progress(progress: Progress, now: float) -> RenderableType:
 
 def _lines(progress: Progress, now: float) -> Iterator[Text]:
     if not progress.nodes:
-        yield _row(_STARTING, "running", now - progress.started)
+        state = "running" if progress.stopped is None else "failed"
+        yield _row(_STARTING, state, (progress.stopped or now) - progress.started)
     for node in progress.nodes.values():
         yield _row(node.name, node.state, node.seconds(now) if node.started else None)
         yield from _details(node, progress)

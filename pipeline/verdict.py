@@ -22,9 +22,9 @@ def print_verdict(console: Console, summary: Summary, output: Output) -> None:
 
 
 def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
-    head = Text(summary.verdict, _STYLES.get(summary.verdict, STYLES["failed"]))
-    head.append(f"  run {run.id}, {duration(summary.seconds.get('total', 0.0))}", "default")
-    yield head
+    style = _STYLES.get(summary.verdict, STYLES["failed"])
+    took = duration(summary.seconds["total"])
+    yield Text.assemble((summary.verdict, style), f"  run {run.id}, {took}")
     if summary.rules:
         yield _rules(summary.rules)
     if summary.metrics:

@@ -39,6 +39,14 @@ def rotated(seed: int = 0) -> bytes:
     return encode(seed, exif=exif)
 
 
+def animated_gif(frames: int, size: tuple[int, int] = (16, 12)) -> bytes:
+    """Encodes noise that changes from frame to frame."""
+    pictures = [Image.open(io.BytesIO(encode(seed, "PNG", size))) for seed in range(frames)]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:])
+    return buffer.getvalue()
+
+
 def png_bomb(width: int = 20_000, height: int = 20_000) -> bytes:
     """Returns a valid PNG of many pixels in few bytes: one bit each, all black."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
@@ -61,7 +69,7 @@ def write_class_folders(root: Path, counts: dict[str, int], first_seed: int = 0)
     Returns:
       The files in order.
     """
-    paths = []
+    paths: list[Path] = []
     for label, count in counts.items():
         (root / label).mkdir(parents=True, exist_ok=True)
         for _ in range(count):

@@ -71,7 +71,10 @@ def digest() -> str:
 
 def is_finished() -> bool:
     """Tell whether .venv was made to the end from what is here now."""
-    return STAMP.is_file() and STAMP.read_text() == digest()
+    # The link to a Python that was removed since does not exist.
+    if not (STAMP.is_file() and (VENV / "bin" / "python").exists()):
+        return False
+    return STAMP.read_text() == digest()
 
 
 def ensure_prerequisites(install_missing: bool) -> None:

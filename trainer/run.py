@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -29,6 +29,18 @@ from trainer.signatures import ServingModule, export
 HISTORY_FILE = "training.json"
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained classifier and how it came about."""
+
+    classifier: Classifier
+    labels: list[str]
+    image_size: int
+    images: dict[str, int]
+    results: list[StageResult]
+    seconds: dict[str, float]
+
+
 def run_fn(fn_args: Any) -> None:
     """Trains a classifier and exports it; called by TFX's Trainer.
 
@@ -38,57 +50,54 @@ def run_fn(fn_args: Any) -> None:
 
     Raises:
         DataError: the examples can't be trained on.
-        ConfigError, InputError: the backbone can't be built, or training failed to converge.
+        ConfigError: the backbone can't be built as configured.
+        InputError: its weights can't be had, or a loss is not finite.
+        OutputError: the cache of activations does not fit on the disk.
     """
-    started = time.monotonic()
     config = TrainConfig.parse_json(fn_args.custom_config["train_config"])
     transform = TransformConfig.parse_json(fn_args.custom_config["transform_config"])
-    image_size = resolve_image_size(transform, config)
-    labels = _read_labels(fn_args.transform_graph_path)
-    train = index_examples(fn_args.train_files, features.TRAIN)
-    val = index_examples(fn_args.eval_files, features.VAL)
-    _check_labels(labels, train, val)
+    trained = train(fn_args, config, resolve_image_size(transform, config))
+    started = time.monotonic()
+    module = ServingModule(
+        trained.classifier.network, trained.labels, trained.image_size, transform.resize
+    )
+    export(module, fn_args.serving_model_dir)
+    trained.seconds["export"] = time.monotonic() - started
+    _write_history(Path(fn_args.model_run_dir) / HISTORY_FILE, trained, config)
 
-    make_deterministic(config.seed)
+
+def train(fn_args: Any, config: TrainConfig, image_size: int) -> Trained:
+    """Checks the examples, builds the classifier and runs its stages. Raises what `run_fn` does.
+
+    The same examples, configuration and seed give the same model on a CPU.
+    """
+    times = [time.monotonic()]
+    labels = _read_labels(fn_args.transform_graph_path)
+    train_index = index_examples(fn_args.train_files, features.TRAIN)
+    val_index = index_examples(fn_args.eval_files, features.VAL)
+    _check_labels(labels, train_index, val_index)
+
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
     backbone = build_backbone(config.backbone, config.weights, image_size)
     classifier = Classifier(backbone, len(labels), config.dropout)
-    prepared = time.monotonic()
-    train_activations = _train_activations(train, classifier, config, image_size)
-    val_activations = compute_activations(
-        val, classifier.lower(lowest_cut(config)), config.cache, config.batch_size
-    )
-    cached = time.monotonic()
+    times.append(time.monotonic())
+
+    lower = classifier.lower(lowest_cut(config))
+    train_activations = _train_activations(train_index, lower, config, image_size)
+    val_activations = compute_activations(val_index, lower, config.cache, config.batch_size)
+    times.append(time.monotonic())
+
     results = finetune(classifier, train_activations, val_activations, config)
-    trained = time.monotonic()
-    module = ServingModule(classifier.network, labels, image_size, transform.resize)
-    export(module, fn_args.serving_model_dir)
-    seconds = {
-        "prepare": prepared - started,
-        "activations": cached - prepared,
-        "stages": trained - cached,
-        "export": time.monotonic() - trained,
-    }
-    facts = {
-        "backbone": config.backbone,
-        "image_size": image_size,
-        "classes": labels,
-        "images": {features.TRAIN: len(train), features.VAL: len(val)},
-        "seconds": {part: round(value, 1) for part, value in seconds.items()},
-        "stages": [_stage_facts(result) for result in results],
-    }
-    _write_json(Path(fn_args.model_run_dir) / HISTORY_FILE, facts)
-
-
-def make_deterministic(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow, and has TensorFlow choose reproducible kernels."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    times.append(time.monotonic())
+    seconds = dict(zip(("prepare", "activations", "stages"), np.diff(times), strict=True))
+    images = {features.TRAIN: len(train_index), features.VAL: len(val_index)}
+    return Trained(classifier, labels, image_size, images, results, seconds)
 
 
 def _train_activations(
-    index: ExampleIndex, classifier: Classifier, config: TrainConfig, image_size: int
+    index: ExampleIndex, lower: keras.Model, config: TrainConfig, image_size: int
 ) -> Activations:
-    lower = classifier.lower(lowest_cut(config))
     views = config.augmentation.views
     if views is None:
         pixels = load_pixels(index, image_size, config.cache, config.batch_size)
@@ -99,16 +108,18 @@ def _train_activations(
 
 
 def _read_labels(transform_graph_path: str) -> list[str]:
+    """Class names in order of the class index."""
     output = tft.TFTransformOutput(transform_graph_path)
-    names = output.vocabulary_by_name(features.VOCABULARY)
-    return [name.decode() for name in names]
+    return [name.decode() for name in output.vocabulary_by_name(features.VOCABULARY)]
 
 
 def _check_labels(labels: list[str], train: ExampleIndex, val: ExampleIndex) -> None:
     if len(labels) < 2:
-        raise DataError(f"the train split has one class only ({labels}): at least two are needed")
-    counts = Counter(train.labels.tolist())
-    empty = [label for number, label in enumerate(labels) if not counts[number]]
+        raise DataError(
+            f"the train split has one class only ({', '.join(labels)}): two or more are needed"
+        )
+    trained = set(train.labels.tolist())
+    empty = [label for number, label in enumerate(labels) if number not in trained]
     if empty:
         raise DataError(f"classes without training images: {', '.join(empty)}")
     unknown = int((val.labels < 0).sum())
@@ -118,15 +129,23 @@ def _check_labels(labels: list[str], train: ExampleIndex, val: ExampleIndex) -> 
         )
 
 
-def _stage_facts(result: StageResult) -> dict[str, Any]:
-    return {
-        **result.stage.model_dump(),
-        "best_epoch": result.best_epoch + 1,
-        "seconds": round(result.seconds, 1),
-        "history": [asdict(epoch) for epoch in result.epochs],
+def _write_history(path: Path, trained: Trained, config: TrainConfig) -> None:
+    """Writes what a person or a report wants to know of a training, as JSON."""
+    facts = {
+        "backbone": config.backbone,
+        "image_size": trained.image_size,
+        "classes": trained.labels,
+        "images": trained.images,
+        "seconds": {part: round(value, 1) for part, value in trained.seconds.items()},
+        "stages": [
+            {
+                **result.stage.model_dump(),
+                "best_epoch": result.best_epoch + 1,
+                "seconds": round(result.seconds, 1),
+                "history": [asdict(epoch) for epoch in result.epochs],
+            }
+            for result in trained.results
+        ],
     }
-
-
-def _write_json(path: Path, facts: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

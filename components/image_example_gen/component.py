@@ -20,7 +20,7 @@ class ImageExampleGenSpec(types.ComponentSpec):
         "splits_config": component_spec.ExecutionParameter(type=str),
         "code_digest": component_spec.ExecutionParameter(type=str),
     }
-    INPUTS: ClassVar = {}
+    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
     OUTPUTS: ClassVar = {
         executor.EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         executor.INGESTION: component_spec.ChannelParameter(type=simple_artifacts.File),

@@ -18,17 +18,16 @@ from components.image_example_gen import tfrecords
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import Location, locate
-from components.image_example_gen.records import (
-    Checked,
-    SetAside,
+from components.image_example_gen.records import Checked, SetAside
+from components.image_example_gen.source import Item, Listing
+from components.image_example_gen.splits import divide
+from components.image_example_gen.steps import check_items, write_shard
+from components.image_example_gen.work_files import (
     read_lines,
     read_records,
     write_items,
     write_records,
 )
-from components.image_example_gen.source import Item, Listing
-from components.image_example_gen.splits import divide
-from components.image_example_gen.steps import check_items, write_shard
 
 EXAMPLES = "examples"
 INGESTION = "ingestion"
@@ -78,9 +77,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             reports.announce(report)
             reports.refuse_unusable(report, rejected, config.max_rejected_share)
             self._write(division.splits, config, scratch, examples)
-        except DataError:
-            reports.copy_to_run(ingestion.uri)
-            raise
         finally:
             fileio.rmtree(scratch)
         _describe(examples, location)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections import Counter
 from typing import Any
 
@@ -11,9 +10,10 @@ from tfx.dsl.io import fileio
 from components import features, run_events
 from components.errors import DataError
 from components.image_example_gen.location import Location
-from components.image_example_gen.records import Checked, SetAside, write_lines
+from components.image_example_gen.records import Checked, SetAside
 from components.image_example_gen.source import Listing, check_labels
 from components.image_example_gen.splits import Division
+from components.image_example_gen.work_files import write_lines
 
 REPORT_FILE = "report.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -71,6 +71,10 @@ def write_report(folder: str, report: Report, rejected: list[SetAside]) -> None:
     write_lines(os.path.join(folder, REJECTED_FILE), rows)
     with fileio.open(os.path.join(folder, REPORT_FILE), "w") as file:
         file.write(json.dumps(report, indent=1, ensure_ascii=False))
+    run_dir = run_events.run_dir()
+    if run_dir is not None:
+        # TFX deletes the outputs of a node that fails, just when a person needs this one.
+        write_lines(str(run_dir / REJECTED_FILE), rows)
 
 
 def read_report(folder: str) -> Report:
@@ -129,13 +133,6 @@ def refuse_unusable(report: Report, rejected: list[SetAside], max_rejected_share
             f"no images for {' and '.join(empty)} ({counts}): add images (or groups), change the "
             "shares in splits, or correct the official splits"
         )
-
-
-def copy_to_run(folder: str) -> None:
-    """Copies the report beside the run's events: TFX deletes the outputs of a node that fails."""
-    run_dir = run_events.run_dir()
-    if run_dir is not None:
-        shutil.copyfile(os.path.join(folder, REJECTED_FILE), run_dir / REJECTED_FILE)
 
 
 def _rejected_text(report: Report) -> str:

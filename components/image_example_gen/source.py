@@ -202,4 +202,5 @@ def regular_file(path: str) -> os.stat_result | None:
 
 def ignored_suffixes(files: list[FoundFile]) -> dict[str, int]:
     """Counts files by suffix, the most frequent first."""
-    return dict(Counter(file.suffix or "(none)" for file in files).most_common())
+    counts = Counter(file.suffix or "(none)" for file in files)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

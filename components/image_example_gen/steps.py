@@ -14,15 +14,14 @@ import tensorflow as tf
 from components.image_example_gen import checks, tfrecords
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.examples import to_example
-from components.image_example_gen.records import (
-    Checked,
-    SetAside,
+from components.image_example_gen.records import Checked, SetAside
+from components.image_example_gen.source import SPLIT_FOLDERS, Item, class_name
+from components.image_example_gen.work_files import (
     read_items,
     read_records,
     write_lines,
     write_records,
 )
-from components.image_example_gen.source import SPLIT_FOLDERS, Item, class_name
 
 
 def check_items(work: str, result: str, config: DataConfig) -> None:

@@ -101,7 +101,7 @@ def parse(payload: bytes, fields: FieldNames) -> Record:
     try:
         example = tf.train.Example.FromString(payload)
     except Exception as error:  # DecodeError's place differs between protobuf's backends.
-        raise MalformedRecordError(f"not a tf.Example: {error}") from None
+        raise MalformedRecordError(f"the record isn't an example: {error}") from None
     found = dict(example.features.feature)
     split = fields.split or ("split" if "split" in found else None)
     group = fields.group or ("group" if "group" in found else None)
@@ -136,7 +136,7 @@ def _unpacked(shard: Item, scratch: str) -> str:
     with open(shard.path, "rb") as file:
         if file.read(2) != _GZIP_MAGIC:
             return shard.path
-    target = os.path.join(scratch, shard.id.replace("/", "%2F"))
+    target = os.path.join(scratch, shard.id.replace("/", "%2F") + ".unpacked")
     try:
         with gzip.open(shard.path, "rb") as packed, open(target, "wb") as plain:
             shutil.copyfileobj(packed, plain, 1 << 20)

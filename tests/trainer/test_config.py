@@ -1,0 +1,52 @@
+import subprocess
+import sys
+
+import pytest
+
+from components.errors import ConfigError
+from trainer.config import TrainConfig, TransformConfig, resolve_image_size
+
+
+def test_defaults_survive_json():
+    config = TrainConfig()
+    assert TrainConfig.parse_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"backbone": "efficientnet-b00"}, "did you mean 'efficientnet-b0'"),
+        ({"backbone": "resnet"}, "known: efficientnet-lite0, .*efficientnet-b7"),
+        ({"stages": []}, "stages"),
+        (
+            {"stages": [{"train": "top_blocks", "epochs": 1, "learning_rate": 1}]},
+            "needs 'blocks'",
+        ),
+        (
+            {"stages": [{"train": "head", "blocks": 1, "epochs": 1, "learning_rate": 1}]},
+            "takes no 'blocks'",
+        ),
+        (
+            {"stages": [{"train": "top_blocks", "blocks": 17, "epochs": 1, "learning_rate": 1}]},
+            "efficientnet-lite0 has 16",
+        ),
+        ({"augmentation": {"views": 0}}, "augmentation.views"),
+        ({"label_smoothng": 0.1}, "did you mean 'label_smoothing'"),
+    ],
+)
+def test_wrong_settings_are_named(values, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.parse(values)
+
+
+def test_image_size_is_the_backbones_unless_set():
+    train = TrainConfig(backbone="efficientnet-b3")
+    assert resolve_image_size(TransformConfig(), train) == 300
+    assert resolve_image_size(TransformConfig(image_size=96), train) == 96
+    with pytest.raises(ConfigError, match="image_size"):
+        TransformConfig.parse({"image_size": 16})
+
+
+def test_importing_it_loads_no_tensorflow():
+    code = "import sys, trainer.config; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

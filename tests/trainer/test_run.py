@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components import features, run_events
+from trainer import run
+
+
+def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(tmp_path))
+    fn_args = transformed.fn_args(tmp_path, tiny_config)
+    run.run_fn(fn_args)
+
+    facts = json.loads((tmp_path / "run" / run.HISTORY_FILE).read_text())
+    assert sorted(facts["classes"]) == ["blue", "green", "red"]
+    assert facts["images"] == {"train": 24, "val": 6}
+    assert [len(stage["history"]) for stage in facts["stages"]] == [2, 2]
+    events = [json.loads(line) for line in (tmp_path / run_events.EVENTS_FILE).open()]
+    assert [event["stage"] for event in events if event["event"] == "epoch"] == [
+        "head", "head", "top_blocks", "top_blocks",
+    ]
+    assert events[0]["what"] == "activations"
+
+    model = tf.saved_model.load(fn_args.serving_model_dir)
+    png = tf.io.encode_png(np.zeros((20, 30, 3), np.uint8))
+    jpeg = tf.io.encode_jpeg(np.full((50, 20, 3), 200, np.uint8))
+    serve = model.signatures[features.SERVING_SIGNATURE]
+    both = serve(image=tf.stack([png, jpeg]))
+    assert both[features.PROBABILITIES].shape == (2, 3)
+    np.testing.assert_allclose(tf.reduce_sum(both[features.PROBABILITIES], 1), [1, 1], 1e-5)
+    assert both[features.PREDICTED_LABEL].numpy()[0].decode() in facts["classes"]
+    np.testing.assert_allclose(
+        both[features.SCORE], tf.reduce_max(both[features.PROBABILITIES], 1)
+    )
+    alone = serve(image=jpeg[tf.newaxis])
+    np.testing.assert_allclose(
+        alone[features.PROBABILITIES][0], both[features.PROBABILITIES][1], atol=1e-6
+    )
+    none = serve(image=tf.constant([], tf.string))
+    assert none[features.PROBABILITIES].shape == (0, 3)
