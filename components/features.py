@@ -11,14 +11,14 @@ TEST = "test"
 SPLITS = (TRAIN, VAL, TEST)
 
 # Raw examples.
-IMAGE = "image"  # bytes: the file as it was found (JPEG, PNG, GIF or BMP)
+IMAGE = "image"  # bytes: the file as it was found (JPEG, PNG, GIF, BMP or WebP)
 LABEL = "label"  # bytes: UTF-8 class name
 ID = "id"  # bytes: UTF-8, path relative to the data root, or shard and record number
 GROUP = "group"  # bytes: UTF-8, images of one group share a split; empty where there is none
 WIDTH = "width"  # int64: pixels
 HEIGHT = "height"  # int64: pixels
 CHANNELS = "channels"  # int64: as stored in the file, before conversion to RGB
-FORMAT = "format"  # bytes: "jpeg", "png", "gif" or "bmp"
+FORMAT = "format"  # bytes: "jpeg", "png", "gif", "bmp" or "webp"
 BYTE_SIZE = "byte_size"  # int64: length of the file
 BRIGHTNESS = "brightness"  # float: mean over pixels and channels, in [0, 1]
 CONTENT_HASH = "content_hash"  # bytes: hex SHA-256 of the file

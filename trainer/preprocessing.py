@@ -86,7 +86,7 @@ def resize_image(image: tf.Tensor, size: int, resize: str) -> tf.Tensor:
     if resize == "crop":
         image = _centre_square(image)
     if resize == "pad":
-        scaled = tf.image.resize_with_pad(image, size, size, antialias=True)
+        scaled = _resize_and_pad(image, size)
     else:
         scaled = tf.image.resize(image, [size, size], antialias=True)
     return tf.saturate_cast(tf.round(scaled), tf.uint8)
@@ -97,6 +97,17 @@ def _centre_square(image: tf.Tensor) -> tf.Tensor:
     side = tf.minimum(height, width)
     return tf.image.crop_to_bounding_box(
         image, (height - side) // 2, (width - side) // 2, side, side
+    )
+
+
+def _resize_and_pad(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Fits the image into a square; tf.image.resize_with_pad fails on a side that rounds to 0."""
+    sides = tf.shape(image)[:2]
+    longest = tf.reduce_max(sides)
+    height, width = tf.unstack(tf.maximum(1, (sides * size + longest // 2) // longest))
+    scaled = tf.image.resize(image, [height, width], antialias=True)
+    return tf.image.pad_to_bounding_box(
+        scaled, (size - height) // 2, (size - width) // 2, size, size
     )
 
 

@@ -21,6 +21,10 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 # Names by Pillow -> ours. MPO is a JPEG with further pictures behind the first.
 _FORMATS = {"mpo": "jpeg"}
+# Pillow's parsers that may see the bytes: what can be decoded, and what deserves its name in the
+# reason why it can't be.
+_PARSERS = (*DECODABLE_FORMATS, "tiff", "jpeg2000")
+_DECODABLE = ", ".join(DECODABLE_FORMATS)
 
 UNREADABLE = "unreadable"
 EMPTY = "empty_file"
@@ -85,8 +89,11 @@ def content_hash(contents: bytes) -> str:
 
 def _open(contents: bytes) -> Image.Image:
     """Reads the header only."""
+    if contents[4:8] == b"ftyp":  # The container of HEIC, AVIF and of videos.
+        brand = contents[8:12].decode("ascii", "replace").strip()
+        raise RejectedError(UNSUPPORTED, f"{brand}; the serving graph decodes {_DECODABLE}")
     try:
-        return Image.open(io.BytesIO(contents))
+        return Image.open(io.BytesIO(contents), formats=_PARSERS)
     except Exception as error:  # Pillow's plugins raise all kinds on broken headers.
         detail = " ".join(str(error).split())
         if "cannot identify image file" in detail:
@@ -98,8 +105,7 @@ def _check_header(
     image: Image.Image, format_name: str, contents: bytes, config: DataConfig
 ) -> None:
     if format_name not in DECODABLE_FORMATS:
-        known = ", ".join(DECODABLE_FORMATS)
-        raise RejectedError(UNSUPPORTED, f"{format_name}; the serving graph decodes {known}")
+        raise RejectedError(UNSUPPORTED, f"{format_name}; the serving graph decodes {_DECODABLE}")
     if format_name == "bmp" and image.mode in ("1", "P"):
         # TensorFlow refuses one bit a pixel, and takes indices into a palette for grey values.
         raise RejectedError(UNSUPPORTED, "BMP with a palette; the serving graph would misread it")
@@ -113,7 +119,8 @@ def _check_header(
 
 def _decode(contents: bytes) -> np.ndarray:
     try:
-        return decode_image(tf.constant(contents)).numpy()
+        # A view, as Tensor.numpy() would copy the pixels.
+        return np.asarray(memoryview(decode_image(contents)))
     except tf.errors.OpError as error:
         message = error.message.split("}}")[-1].split("[Op:")[0]
         raise RejectedError(UNDECODABLE, " ".join(message.split())) from None

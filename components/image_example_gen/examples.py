@@ -19,32 +19,28 @@ def to_example(
       extra: further features of the record that it came in.
     """
     item, facts = image.item, image.facts
-    known = {
-        features.IMAGE: _bytes(contents),
-        features.LABEL: _text(item.label),
-        features.ID: _text(item.id),
-        features.GROUP: _text(item.group),
-        features.WIDTH: _int64(facts.width),
-        features.HEIGHT: _int64(facts.height),
-        features.CHANNELS: _int64(facts.channels),
-        features.FORMAT: _text(facts.format),
-        features.BYTE_SIZE: _int64(facts.byte_size),
-        features.BRIGHTNESS: tf.train.Feature(
-            float_list=tf.train.FloatList(value=[facts.brightness])
-        ),
-        features.CONTENT_HASH: _text(facts.content_hash),
+    texts = {
+        **item.extra,
+        features.LABEL: item.label,
+        features.ID: item.id,
+        features.GROUP: item.group,
+        features.FORMAT: facts.format,
+        features.CONTENT_HASH: facts.content_hash,
     }
-    columns = {name: _text(value) for name, value in item.extra.items()}
-    return tf.train.Example(features=tf.train.Features(feature={**extra, **columns, **known}))
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _text(value: str) -> tf.train.Feature:
-    return _bytes(value.encode("utf-8"))
-
-
-def _int64(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    numbers = {
+        features.WIDTH: facts.width,
+        features.HEIGHT: facts.height,
+        features.CHANNELS: facts.channels,
+        features.BYTE_SIZE: facts.byte_size,
+    }
+    example = tf.train.Example()
+    feature = example.features.feature
+    for name, given in extra.items():
+        feature[name].CopyFrom(given)
+    for name, text in texts.items():
+        feature[name].bytes_list.value.append(text.encode("utf-8"))
+    for name, number in numbers.items():
+        feature[name].int64_list.value.append(number)
+    feature[features.BRIGHTNESS].float_list.value.append(facts.brightness)
+    feature[features.IMAGE].bytes_list.value.append(contents)
+    return example

@@ -95,6 +95,11 @@ def announce(report: Report) -> None:
             f"{report['exif_rotated']} images have an EXIF orientation that isn't upright: it is "
             "ignored in training and in serving alike, so the model sees them as they are stored"
         )
+    if webp := report["formats"].get("webp"):
+        run_events.warn(
+            f"{webp} images are WebP, which TensorFlow has learnt to decode only lately: make sure "
+            "that the model server can, or convert them"
+        )
     if report["contradictory_labels"]:
         shown = "; ".join(
             f"{', '.join(same['ids'])} as {', '.join(same['labels'])}"

@@ -104,6 +104,6 @@ def tiny_config() -> TrainConfig:
         augmentation=AugmentationConfig(views=2),
         stages=(
             StageConfig(train="head", epochs=2, learning_rate=1e-2),
-            StageConfig(train="top_blocks", blocks=2, epochs=2, learning_rate=1e-3),
+            StageConfig(train="top_blocks", blocks=1, epochs=1, learning_rate=1e-3),
         ),
     )

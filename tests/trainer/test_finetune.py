@@ -42,6 +42,12 @@ def _classifier(seed: int = 0) -> Classifier:
     return Classifier(build_backbone("efficientnet-lite0", "none", SIZE), 3, dropout=0.0)
 
 
+def _features(index) -> CachedActivations:
+    """Random numbers in place of pooled features."""
+    values = np.random.default_rng(0).normal(size=(1, len(index), 1280)).astype(np.float32)
+    return CachedActivations(values, index.labels, CACHE, 8)
+
+
 def _cached(index, classifier, config):
     return compute_activations(index, classifier.lower(lowest_cut(config)), CACHE, 8)
 
@@ -64,15 +70,11 @@ def test_cached_and_plain_training_agree(train, val, tiny_config):
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
 
 
-def test_two_trainings_are_equal_and_seeds_differ(transformed, tiny_config, tmp_path):
-    facts = []
-    for seed in (0, 0, 1):
-        config = tiny_config.model_copy(update={"seed": seed})
-        fn_args = transformed.fn_args(tmp_path, config)
-        trained = run.train(fn_args, config, SIZE)
-        facts.append(trained.classifier.network(np.full((1, SIZE, SIZE, 3), 99.0)).numpy())
-    np.testing.assert_array_equal(facts[0], facts[1])
-    assert np.abs(facts[0] - facts[2]).max() > 1e-4
+def test_two_trainings_are_equal(transformed, tiny_config, tmp_path):
+    fn_args = transformed.fn_args(tmp_path, tiny_config)
+    models = [run.train(fn_args, tiny_config, SIZE).classifier.network for _ in range(2)]
+    for first, second in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_only_what_a_stage_trains_changes(train, val, tiny_config):
@@ -89,15 +91,13 @@ def test_only_what_a_stage_trains_changes(train, val, tiny_config):
         for weight in classifier.network.weights
         if not np.array_equal(before[weight.path], weight.numpy())
     }
-    assert changed == {"block6d", "block7a", "top", "logits"}
+    assert changed == {"block7a", "top", "logits"}
 
 
 def test_the_best_epoch_by_val_stays(train, val, tiny_config):
     stage = StageConfig(train="head", epochs=6, learning_rate=1.0, warmup=0.0)
     config = tiny_config.model_copy(update={"stages": (stage,)})
-    classifier = _classifier()
-    activations = _cached(train, classifier, config)
-    (result,) = finetune(classifier, activations, _cached(val, classifier, config), config)
+    (result,) = finetune(_classifier(), _features(train), _features(val), config)
     losses = [epoch.val.loss for epoch in result.epochs]
     assert result.best_epoch == int(np.argmin(losses))
 
@@ -105,10 +105,8 @@ def test_the_best_epoch_by_val_stays(train, val, tiny_config):
 def test_a_diverging_stage_is_an_error(train, val, tiny_config):
     stage = StageConfig(train="head", epochs=3, learning_rate=1e38)
     config = tiny_config.model_copy(update={"stages": (stage,)})
-    classifier = _classifier()
-    activations = _cached(train, classifier, config)
-    with pytest.raises(InputError, match="not finite.*lower its learning_rate"):
-        finetune(classifier, activations, _cached(val, classifier, config), config)
+    with pytest.raises(InputError, match=r"not finite.*lower its learning_rate"):
+        finetune(_classifier(), _features(train), _features(val), config)
 
 
 def test_a_cache_beyond_its_budget_lies_in_a_file(train):

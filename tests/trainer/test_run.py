@@ -17,10 +17,10 @@ def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatc
     facts = json.loads((tmp_path / "run" / run.HISTORY_FILE).read_text())
     assert sorted(facts["classes"]) == ["blue", "green", "red"]
     assert facts["images"] == {"train": 24, "val": 6}
-    assert [len(stage["history"]) for stage in facts["stages"]] == [2, 2]
+    assert [len(stage["history"]) for stage in facts["stages"]] == [2, 1]
     events = [json.loads(line) for line in (tmp_path / run_events.EVENTS_FILE).open()]
     assert [event["stage"] for event in events if event["event"] == "epoch"] == [
-        "head", "head", "top_blocks", "top_blocks",
+        "head", "head", "top_blocks",
     ]
     assert events[0]["what"] == "activations"
 

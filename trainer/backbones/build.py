@@ -7,7 +7,7 @@ import keras
 from components.errors import ConfigError, InputError
 from trainer.backbones import lite
 from trainer.backbones.catalogue import BACKBONES, SMALLEST_IMAGE, BackboneInfo
-from trainer.backbones.graph_edits import copy_with, fold_batch_norm
+from trainer.backbones.graph_edits import copy_with, fold_batch_norm, pointwise_as_matmul
 
 # keras.applications' ImageNet weights were trained on pixels with these means and deviations, by
 # channel, of pixels in [0, 1].
@@ -46,7 +46,7 @@ def build_backbone(name: str, weights: str, image_size: int) -> keras.Model:
             lite.load_package_weights(model, info)
     else:
         model = _build_keras(info, weights, image_size)
-    return fold_batch_norm(model)
+    return pointwise_as_matmul(fold_batch_norm(model))
 
 
 def block_boundaries(backbone: keras.Model) -> list[str]:

@@ -62,6 +62,8 @@ def test_orientation_is_noticed() -> None:
         (b"\xff\xd8\xff\xe0", checks.NOT_AN_IMAGE),
         (images.encode(file_format="TIFF"), checks.UNSUPPORTED),
         (images.encode(file_format="JPEG2000"), checks.UNSUPPORTED),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", checks.UNSUPPORTED),
+        (images.encode(file_format="PPM"), checks.NOT_AN_IMAGE),
         # TensorFlow would take its indices for grey values.
         (images.encode(file_format="BMP", mode="P"), checks.UNSUPPORTED),
         (images.encode(file_format="BMP", mode="1"), checks.UNSUPPORTED),

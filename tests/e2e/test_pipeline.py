@@ -1,0 +1,220 @@
+"""The whole pipeline on small real images: killed, run, run again, refused, a new class.
+
+The steps follow one another on one output folder, as a user's runs do.
+"""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components import run_events
+from components.errors import DataError
+from components.model_versions import serving_version
+from pipeline import local, schema_commands
+from pipeline.config import PipelineConfig
+from pipeline.config_reference import render
+from pipeline.layout import Output, new_run_id
+from pipeline.options import effective_config
+from pipeline.progress import Progress, read_events
+from pipeline.summary import Outcome
+
+pytestmark = pytest.mark.e2e
+
+EFFNET = [sys.executable, "-m", "pipeline.cli"]
+COLOURS = {"blue": (40, 60, 200), "red": (200, 50, 40), "green": (60, 180, 60)}
+CONFIG = """
+transform: {image_size: 64}
+trainer:
+  augmentation: {views: 1}
+  stages:
+    - {train: head, epochs: 3, learning_rate: 0.01}
+    - {train: top_blocks, blocks: 1, epochs: 1, learning_rate: 0.0001}
+gate:
+  rules:
+    - {metric: accuracy, min: 0.7}
+    - {metric: accuracy, slice: {finish: matt}, min: 0.6, max_decline: 0.05}
+  slices: [finish]
+"""
+# Everything that a new baseline doesn't concern.
+FROM_THE_CACHE = ("ImageExampleGen", "StatisticsGen", "SchemaGen", "Transform", "Trainer")
+
+
+def picture(label: str, seed: int) -> Image.Image:
+    """A coloured field under noise, with a darker disc somewhere."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(0, 25, (72, 80, 3)) + COLOURS[label]
+    rows, columns = np.ogrid[:72, :80]
+    disc = (rows - rng.integers(20, 50)) ** 2 + (columns - rng.integers(20, 60)) ** 2 < 200
+    pixels[disc] *= 0.4
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def write_data(root: Path, labels: tuple[str, ...], count: int = 45) -> Path:
+    """Writes PNGs and their manifest."""
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    with open(root / "labels.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "label", "finish"])
+        for label in labels:
+            for number in range(count):
+                name = f"images/{label}-{number}.png"
+                picture(label, 1000 * len(label) + number).save(root / name)
+                rows.writerow([name, label, "matt" if number % 2 else "gloss"])
+    return root
+
+
+@dataclass
+class Project:
+    """A user's data, configuration and output folder."""
+
+    data: Path
+    config_file: Path
+    output: Output
+
+    def command(self, *options: str) -> list[str]:
+        where = ["--data", str(self.data), "--output", str(self.output.root)]
+        return [*EFFNET, "run", *where, "--config", str(self.config_file), *options]
+
+    def run_here(self, config: PipelineConfig) -> tuple[Outcome, Progress]:
+        """Runs in this process, which has imported TFX already."""
+        run = self.output.run(new_run_id())
+        run.path.mkdir(parents=True)
+        run.config.write_text(render(config), encoding="utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(run_events.RUN_DIR_VARIABLE, str(run.path))
+            outcome = local.run_pipeline(self.output, run, str(self.data))
+        return outcome, read_events(run.events)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    root = tmp_path_factory.mktemp("project")
+    (root / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    data = write_data(root / "data", ("blue", "red"))
+    yield Project(data, root / "config.yaml", Output.at(root / "output"))
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def config(project: Project) -> PipelineConfig:
+    return effective_config(project.config_file)
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project) -> Mapping[str, Any]:
+    """A run that was killed, and the one after it, by the command."""
+    kill_when_started(project, "Transform")
+    done = subprocess.run(project.command("--json"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def kill_when_started(project: Project, node: str) -> None:
+    """Kills the command outright; what it started goes with it."""
+    killed = subprocess.Popen(project.command(), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        runs = project.output.all_runs()
+        nodes = read_events(runs[0].events).nodes if runs and runs[0].events.exists() else {}
+        if node in nodes and nodes[node].started is not None:
+            break
+        time.sleep(0.1)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+
+
+def states(progress: Progress) -> dict[str, str]:
+    return {name: node.state for name, node in progress.nodes.items()}
+
+
+def test_after_a_kill_the_next_run_goes_on_and_pushes(
+    project: Project, first_run: Mapping[str, Any]
+) -> None:
+    assert first_run["verdict"] == "pushed"
+    assert first_run["pushed_path"] == str(project.output.serving("classifier") / "1")
+    assert first_run["metrics"]["accuracy"] >= 0.7
+    assert set(first_run["slices"]) >= {"label=blue", "label=red", "finish=matt"}
+    assert {rule["slice"] for rule in first_run["rules"]} == {None, "finish=matt"}
+    assert sum(first_run["images"].values()) == 90
+    (killed, finished) = project.output.all_runs()
+    assert not killed.outcome.exists()
+    progress = read_events(finished.events)
+    assert states(progress)["ImageExampleGen"] == "cached"
+    assert states(progress)["Transform"] == "done"
+    assert json.loads(finished.summary.read_text(encoding="utf-8")) == first_run
+    assert effective_config(finished.config) == effective_config(project.config_file)
+
+
+def test_the_pushed_model_answers_raw_files(
+    project: Project, first_run: Mapping[str, Any]
+) -> None:
+    files = [next(project.data.glob(f"images/{label}-*.png")) for label in ("red", "blue")]
+    model = tf.saved_model.load(first_run["pushed_path"])
+    answer = model.signatures["serving_default"](
+        image=tf.constant([file.read_bytes() for file in files])
+    )
+    assert answer["label"].numpy().tolist() == [b"red", b"blue"]
+    np.testing.assert_allclose(tf.reduce_sum(answer["probabilities"], axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(
+        answer["score"], tf.reduce_max(answer["probabilities"], axis=1), atol=1e-6
+    )
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_same_again_is_unchanged(project: Project, config: PipelineConfig) -> None:
+    outcome, progress = project.run_here(config)
+    assert outcome.verdict == "unchanged"
+    assert outcome.pushed_path == str(project.output.serving("classifier") / "1")
+    found = states(progress)
+    assert {name: found[name] for name in FROM_THE_CACHE} == dict.fromkeys(
+        FROM_THE_CACHE, "cached"
+    )
+    assert os.listdir(project.output.serving("classifier")) == ["1"]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_refused_model_is_not_pushed(project: Project) -> None:
+    """Trained anew at a rate that learns nothing, and judged beside the one that serves."""
+    stages = "trainer.stages=[{train: head, epochs: 1, learning_rate: 1.0e-9}]"
+    config = effective_config(project.config_file, [stages, "gate.rules.0.min=0.99"])
+    outcome, progress = project.run_here(config)
+    assert outcome.verdict == "refused"
+    assert outcome.pushed_path is None
+    assert outcome.baseline is not None
+    failed = {(rule.slice, rule.bound.split()[0]) for rule in outcome.rules if not rule.passed}
+    assert (None, ">=") in failed
+    assert states(progress)["Transform"] == "cached"
+    assert os.listdir(project.output.serving("classifier")) == ["1"]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_new_class_stops_the_run_until_it_is_accepted(
+    project: Project, config: PipelineConfig
+) -> None:
+    write_data(project.data, ("blue", "red", "green"))
+    with pytest.raises(DataError, match=r"never seen before: 'green'"):
+        project.run_here(config)
+    assert any("'green'" in line for line in schema_commands.diff(project.output, config))
+    accepted = schema_commands.accept(project.output, config)
+    outcome, _ = project.run_here(config)
+    assert outcome.verdict == "pushed"
+    assert "label=green" in outcome.slices
+    version = serving_version(project.output.serving("classifier"))
+    assert version is not None
+    assert version.number == 2
+    assert version.schema is not None
+    assert version.schema.read_text() == accepted.read_text()
