@@ -45,6 +45,7 @@ VOCABULARY = "labels"  # name of the vocabulary file in the transform graph: a c
 # Signatures of the exported model.
 SERVING_SIGNATURE = "serving_default"
 LABELS_SIGNATURE = "transform_labels"
+KNOWN = "label_known"  # float32 [batch]: 1, or 0 for a class that the model doesn't know
 PROBABILITIES = "probabilities"  # float32 [batch, classes]
 PREDICTED_LABEL = "label"  # string [batch]
 SCORE = "score"  # float32 [batch]: the probability of the predicted label

@@ -50,6 +50,7 @@ def eval_config(config: GateConfig) -> config_pb2.EvalConfig:
         preprocessing_function_names=[features.LABELS_SIGNATURE],
         label_key=features.LABEL_ID,
         prediction_key=features.PROBABILITIES,
+        example_weight_key=features.KNOWN,
     )
     metrics = [config_pb2.MetricConfig(class_name="ExampleCount")]
     metrics += [_metric(name, config) for name in METRICS]

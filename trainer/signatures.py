@@ -67,11 +67,17 @@ class ServingModule(tf.Module):
             examples: string [batch], serialised tf.Examples.
 
         Returns:
-            label_id int64 [batch], -1 for a class that the model does not know.
+            label_id int64 [batch], and label_known float32 [batch]: the weight of the example,
+            0 for a class that the model does not know (label_id is then 0), else 1. Where classes
+            have come since, a model that serves is so judged on those that it knows.
         """
         spec = {features.LABEL: tf.io.FixedLenFeature([], tf.string)}
         labels = tf.io.parse_example(examples, spec)[features.LABEL]
-        return {features.LABEL_ID: self._label_ids.lookup(labels)}
+        found = self._label_ids.lookup(labels)
+        return {
+            features.LABEL_ID: tf.maximum(found, 0),
+            features.KNOWN: tf.cast(found >= 0, tf.float32),
+        }
 
 
 def export(module: ServingModule, directory: str) -> None:
