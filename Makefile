@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := components pipeline trainer tools tests setup.py
+SOURCES := benchmarks components pipeline trainer tools tests setup.py
 
 .PHONY: help venv ready demo test lint format constraints clean
 .DEFAULT_GOAL := help

@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     output = Output.at(arguments.output)
     run = output.run(arguments.run_id)
-    _bound_beam_batches()
+    bound_beam_batches()
     try:
         outcome = run_pipeline(output, run, arguments.data)
     except Exception as error:
@@ -59,7 +59,7 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
     output.scratch.mkdir(exist_ok=True)
     tempfile.tempdir = str(output.scratch)
     try:
-        _run(pipeline, run.id)
+        run_dag(pipeline, run.id)
     finally:
         outputs = metadata.run_outputs(connection, run.id)
         uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
@@ -78,7 +78,8 @@ def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:
     )
 
 
-def _run(pipeline: Pipeline, run_id: str) -> None:
+def run_dag(pipeline: Pipeline, run_id: str) -> None:
+    """Runs a pipeline by LocalDagRunner under an id of ours, telling each node's state."""
     ir = compiler.Compiler().compile(pipeline)
     # The runner would name the run by the time; ours is how its outputs are found again.
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -90,7 +91,7 @@ def _run(pipeline: Pipeline, run_id: str) -> None:
         LocalDagRunner().run_with_ir(ir)
 
 
-def _bound_beam_batches() -> None:
+def bound_beam_batches() -> None:
     """Makes TFX's readers batch by bytes: batches that grow by time fill memory with images."""
     flags.FLAGS([sys.argv[0], "--tfxio_use_byte_size_batching"])
 

@@ -27,6 +27,26 @@ _PROGRESS_SECONDS = 2.0
 _FIRST_RANDOM_VIEW = 1
 
 
+class FrozenPart:
+    """A part of the network in inference, compiled once for batches of any size.
+
+    Attributes:
+        model: the part.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        """Compiles a part; its weights may change between calls."""
+        self.model = model
+        spec = tf.TensorSpec(model.input.shape, tf.float32)
+        self._compute = tf.function(
+            lambda inputs: model(inputs, training=False), input_signature=[spec]
+        )
+
+    def __call__(self, inputs: Any) -> tf.Tensor:
+        """Computes float32 activations of inputs of any number type."""
+        return self._compute(tf.cast(inputs, tf.float32))
+
+
 class Activations(Protocol):
     """The activations at one cut of the network, for every image of a split.
 
@@ -39,7 +59,7 @@ class Activations(Protocol):
     def read(self, rows: np.ndarray, epoch: int) -> Any:
         """Returns activations [rows, ...] of one view of each image; which one, epochs decide."""
 
-    def through(self, part: keras.Model) -> "Activations":
+    def through(self, part: FrozenPart) -> "Activations":
         """Returns the activations at a higher cut, `part` being what lies between."""
 
 
@@ -60,15 +80,14 @@ class CachedActivations:
         views = (rows + epoch) % len(self._values)
         return self._values[views, rows]
 
-    def through(self, part: keras.Model) -> "CachedActivations":
+    def through(self, part: FrozenPart) -> "CachedActivations":
         """Runs a part of the network once over all views."""
         views, images = self._values.shape[:2]
-        values = _allocate((views, images, *part.output.shape[1:]), self._config)
-        compute = _compiled(part, values.dtype)
+        values = _allocate((views, images, *part.model.output.shape[1:]), self._config)
         for view in range(views):
             for start in range(0, images, self._batch_size):
                 batch = slice(start, start + self._batch_size)
-                values[view, batch] = compute(tf.constant(self._values[view, batch]))
+                values[view, batch] = part(self._values[view, batch])
         return CachedActivations(values, self.labels, self._config, self._batch_size)
 
 
@@ -79,36 +98,36 @@ class FreshActivations:
         self,
         pixels: np.ndarray,
         index: ExampleIndex,
-        part: keras.Model,
+        part: FrozenPart,
         augmentation: AugmentationConfig,
         seed: int,
     ) -> None:
-        """Takes images uint8 [1, images, size, size, 3] and the part from pixels to the cut."""
+        """Takes images uint8 [images, size, size, 3] and the part from pixels to the cut."""
         self.labels = index.labels
         self._pixels = pixels
         self._index = index
         self._part = part
         self._augmentation = augmentation
         self._seed = seed
-        self._compute = tf.function(self._augmented_activations, reduce_retracing=True)
+        self._augment = tf.function(
+            lambda images, seeds: augment(images, seeds, augmentation), reduce_retracing=True
+        )
 
     def read(self, rows: np.ndarray, epoch: int) -> tf.Tensor:
         """Returns activations [rows, ...] of the epoch's views."""
         seeds = _view_seeds(self._index, rows, self._seed, _FIRST_RANDOM_VIEW + epoch)
-        return self._compute(tf.constant(self._pixels[0, rows]), seeds)
+        return self._part(self._augment(tf.constant(self._pixels[rows]), seeds))
 
-    def through(self, part: keras.Model) -> "FreshActivations":
+    def through(self, part: FrozenPart) -> "FreshActivations":
         """Appends a part to what runs on each view."""
-        longer = keras.Model(self._part.input, part(self._part.output))
+        lower = self._part.model
+        longer = FrozenPart(keras.Model(lower.input, part.model(lower.output)))
         return FreshActivations(self._pixels, self._index, longer, self._augmentation, self._seed)
-
-    def _augmented_activations(self, pixels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-        return self._part(augment(pixels, seeds, self._augmentation), training=False)
 
 
 def compute_activations(
     index: ExampleIndex,
-    lower: keras.Model,
+    lower: FrozenPart,
     config: CacheConfig,
     batch_size: int,
     views: int = 1,
@@ -132,18 +151,17 @@ def compute_activations(
     Raises:
         OutputError: the cache does not fit on the disk.
     """
-    values = _allocate((views, len(index), *lower.output.shape[1:]), config)
-    compute = _compiled(lower, values.dtype)
+    values = _allocate((views, len(index), *lower.model.output.shape[1:]), config)
     report = _progress_reporter(views * len(index))
     start = 0
-    for pixels in read_pixels(index, lower.input.shape[1], batch_size):
+    for pixels in read_pixels(index, lower.model.input.shape[1], batch_size):
         rows = index.rows[start : start + len(pixels)]
         start += len(pixels)
         for view in range(views):
-            images = tf.cast(pixels, tf.float32)
+            images = pixels
             if view >= _FIRST_RANDOM_VIEW and augmentation is not None:
                 images = augment(pixels, _view_seeds(index, rows, seed, view), augmentation)
-            values[view, rows] = compute(images)
+            values[view, rows] = lower(images)
             report(len(rows))
     return CachedActivations(values, index.labels, config, batch_size)
 
@@ -151,26 +169,17 @@ def compute_activations(
 def load_pixels(
     index: ExampleIndex, image_size: int, config: CacheConfig, batch_size: int
 ) -> np.ndarray:
-    """Reads a split's images into one array, uint8 [1, images, size, size, 3].
+    """Reads a split's images into one array, uint8 [images, size, size, 3].
 
     Raises:
         OutputError: the array does not fit on the disk.
     """
-    shape = (1, len(index), image_size, image_size, 3)
-    values = _allocate(shape, config, np.dtype(np.uint8))
+    values = _allocate((len(index), image_size, image_size, 3), config, np.dtype(np.uint8))
     start = 0
     for pixels in read_pixels(index, image_size, batch_size):
-        values[0, index.rows[start : start + len(pixels)]] = pixels
+        values[index.rows[start : start + len(pixels)]] = pixels
         start += len(pixels)
     return values
-
-
-def _compiled(part: keras.Model, dtype: np.dtype[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
-    @tf.function(reduce_retracing=True)
-    def compute(inputs: tf.Tensor) -> tf.Tensor:
-        return tf.cast(part(tf.cast(inputs, tf.float32), training=False), dtype)
-
-    return compute
 
 
 def _view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> tf.Tensor:

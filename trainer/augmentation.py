@@ -84,9 +84,7 @@ def _affine_transforms(
 
 def _adjust_tone(images: tf.Tensor, contrast: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
     """Spreads each image's values about their mean, then shifts them."""
-    contrast, brightness = (
-        tf.reshape(factor, [-1, 1, 1, 1]) for factor in (contrast, brightness)
-    )
+    contrast, brightness = (tf.reshape(factor, [-1, 1, 1, 1]) for factor in (contrast, brightness))
     means = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
     changed = (images - means) * contrast + means + brightness
     return tf.clip_by_value(changed, 0.0, WHITE)

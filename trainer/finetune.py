@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components import run_events
 from components.errors import InputError
-from trainer.activation_cache import Activations
+from trainer.activation_cache import Activations, FrozenPart
 from trainer.config import StageConfig, TrainConfig
 from trainer.model import Classifier
 
@@ -67,7 +67,7 @@ def finetune(
         started = time.monotonic()
         stage_train, stage_val = train, val
         if stage.trained_blocks < lowest:
-            part = classifier.between(lowest, stage.trained_blocks)
+            part = FrozenPart(classifier.between(lowest, stage.trained_blocks))
             stage_train, stage_val = train.through(part), val.through(part)
         classifier.train_only_above(stage.trained_blocks)
         model = classifier.upper(stage.trained_blocks)
@@ -93,17 +93,21 @@ class _StageTrainer:
         steps = stage.epochs * math.ceil(images / config.batch_size)
         self._optimizer = _make_optimizer(stage, steps)
         self._optimizer.build(model.trainable_variables)
-        self._train_step = tf.function(self._train, reduce_retracing=True)
-        self._val_step = tf.function(self._evaluate, reduce_retracing=True)
+        signature = [
+            tf.TensorSpec(model.input.shape, tf.float32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+        self._train_step = tf.function(self._train, input_signature=signature)
+        self._val_step = tf.function(self._evaluate, input_signature=signature)
 
     def run(self, train: Activations, val: Activations) -> tuple[tuple[Epoch, ...], int]:
         """Trains all epochs and puts back the weights of the best by val loss."""
         epochs: list[Epoch] = []
         best, best_weights = 0, self._weights()
         for number in range(self._stage.epochs):
-            order = np.random.default_rng(
-                (self._config.seed, self._number, number)
-            ).permutation(len(train.labels))
+            order = np.random.default_rng((self._config.seed, self._number, number)).permutation(
+                len(train.labels)
+            )
             epoch = Epoch(
                 self._pass(train, order, number, training=True),
                 self._pass(val, np.arange(len(val.labels)), number, training=False),
@@ -116,14 +120,12 @@ class _StageTrainer:
             variable.assign(value)
         return tuple(epochs), best
 
-    def _pass(
-        self, data: Activations, order: np.ndarray, epoch: int, training: bool
-    ) -> Metrics:
+    def _pass(self, data: Activations, order: np.ndarray, epoch: int, training: bool) -> Metrics:
         step = self._train_step if training else self._val_step
         loss, correct = 0.0, 0
         for rows in self._batches(order):
             batch_loss, batch_correct = step(
-                tf.convert_to_tensor(data.read(rows, epoch)), tf.constant(data.labels[rows])
+                tf.cast(data.read(rows, epoch), tf.float32), tf.constant(data.labels[rows])
             )
             loss += float(batch_loss)
             correct += int(batch_correct)
@@ -141,7 +143,7 @@ class _StageTrainer:
 
     def _train(self, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = self._model(tf.cast(inputs, tf.float32), training=True)
+            logits = self._model(inputs, training=True)
             loss = self._loss(tf.one_hot(labels, logits.shape[-1]), logits)
             mean_loss = loss / tf.cast(tf.shape(labels)[0], tf.float32)
         variables = self._model.trainable_variables
@@ -151,7 +153,7 @@ class _StageTrainer:
         return loss, _count_correct(logits, labels)
 
     def _evaluate(self, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = self._model(tf.cast(inputs, tf.float32), training=False)
+        logits = self._model(inputs, training=False)
         loss = self._loss(tf.one_hot(labels, logits.shape[-1]), logits)
         return loss, _count_correct(logits, labels)
 

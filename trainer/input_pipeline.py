@@ -15,7 +15,6 @@ _LABEL_SPEC = {
     features.ID: tf.io.FixedLenFeature([], tf.string),
 }
 _PIXELS_SPEC = {features.PIXELS: tf.io.FixedLenFeature([], tf.string)}
-_READ_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,7 @@ def index_examples(patterns: Sequence[str], split: str) -> ExampleIndex:
     """
     files = tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))
     dataset = _records(files).batch(1024).map(lambda batch: tf.io.parse_example(batch, _LABEL_SPEC))
-    batches = [
-        (batch[features.LABEL_ID].numpy(), batch[features.ID].numpy()) for batch in dataset
-    ]
+    batches = [(batch[features.LABEL_ID].numpy(), batch[features.ID].numpy()) for batch in dataset]
     if not batches:
         raise DataError(f"the {split} split has no images: give it a larger share, or more images")
     labels = np.concatenate([labels for labels, _ in batches])
@@ -84,9 +81,7 @@ def read_pixels(index: ExampleIndex, image_size: int, batch_size: int) -> tf.dat
 
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(
-        list(files), compression_type="GZIP", buffer_size=_READ_BUFFER_BYTES
-    )
+    return tf.data.TFRecordDataset(list(files), compression_type="GZIP")
 
 
 def _image_key(image_id: bytes) -> int:

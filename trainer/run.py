@@ -16,6 +16,7 @@ from components.errors import DataError
 from trainer.activation_cache import (
     Activations,
     FreshActivations,
+    FrozenPart,
     compute_activations,
     load_pixels,
 )
@@ -83,20 +84,21 @@ def train(fn_args: Any, config: TrainConfig, image_size: int) -> Trained:
     classifier = Classifier(backbone, len(labels), config.dropout)
     times.append(time.monotonic())
 
-    lower = classifier.lower(lowest_cut(config))
+    lower = FrozenPart(classifier.lower(lowest_cut(config)))
     train_activations = _train_activations(train_index, lower, config, image_size)
     val_activations = compute_activations(val_index, lower, config.cache, config.batch_size)
     times.append(time.monotonic())
 
     results = finetune(classifier, train_activations, val_activations, config)
     times.append(time.monotonic())
-    seconds = dict(zip(("prepare", "activations", "stages"), np.diff(times), strict=True))
+    durations = np.diff(times).tolist()
+    seconds = dict(zip(("prepare", "activations", "stages"), durations, strict=True))
     images = {features.TRAIN: len(train_index), features.VAL: len(val_index)}
     return Trained(classifier, labels, image_size, images, results, seconds)
 
 
 def _train_activations(
-    index: ExampleIndex, lower: keras.Model, config: TrainConfig, image_size: int
+    index: ExampleIndex, lower: FrozenPart, config: TrainConfig, image_size: int
 ) -> Activations:
     views = config.augmentation.views
     if views is None:

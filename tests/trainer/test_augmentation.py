@@ -7,8 +7,13 @@ from trainer.config import AugmentationConfig
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3)).astype(np.uint8)
 SEEDS = np.stack([np.arange(4), np.zeros(4)], 1).astype(np.int64)
 OFF = {
-    "horizontal_flip": False, "vertical_flip": False, "rotation": 0, "zoom": 0,
-    "translation": 0, "contrast": 0, "brightness": 0,
+    "horizontal_flip": False,
+    "vertical_flip": False,
+    "rotation": 0,
+    "zoom": 0,
+    "translation": 0,
+    "contrast": 0,
+    "brightness": 0,
 }
 
 
@@ -35,5 +40,5 @@ def test_an_image_changes_by_its_own_seed_alone():
     for number in (3, 1):
         alone = compiled(IMAGES[number : number + 1], SEEDS[number : number + 1])
         np.testing.assert_allclose(alone[0], all_at_once[number], atol=1e-3)
-    others = augment(IMAGES, SEEDS + [[0, 1]], config)
+    others = augment(IMAGES, SEEDS + np.array([0, 1]), config)
     assert np.abs(others - all_at_once).mean() > 5

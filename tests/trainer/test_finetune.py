@@ -10,6 +10,7 @@ from trainer import run
 from trainer.activation_cache import (
     CachedActivations,
     FreshActivations,
+    FrozenPart,
     compute_activations,
     load_pixels,
 )
@@ -22,7 +23,11 @@ from trainer.model import Classifier
 SIZE = 32
 CACHE = CacheConfig(dtype="float32")
 OFF = {
-    "horizontal_flip": False, "rotation": 0, "zoom": 0, "translation": 0, "contrast": 0,
+    "horizontal_flip": False,
+    "rotation": 0,
+    "zoom": 0,
+    "translation": 0,
+    "contrast": 0,
     "brightness": 0,
 }
 
@@ -49,7 +54,7 @@ def _features(index) -> CachedActivations:
 
 
 def _cached(index, classifier, config):
-    return compute_activations(index, classifier.lower(lowest_cut(config)), CACHE, 8)
+    return compute_activations(index, FrozenPart(classifier.lower(lowest_cut(config))), CACHE, 8)
 
 
 def test_cached_and_plain_training_agree(train, val, tiny_config):
@@ -61,7 +66,7 @@ def test_cached_and_plain_training_agree(train, val, tiny_config):
             activations = _cached(train, classifier, tiny_config)
         else:
             pixels = load_pixels(train, SIZE, CACHE, 8)
-            lower = classifier.lower(lowest_cut(tiny_config))
+            lower = FrozenPart(classifier.lower(lowest_cut(tiny_config)))
             activations = FreshActivations(pixels, train, lower, augmentation, seed=0)
         results = finetune(
             classifier, activations, _cached(val, classifier, tiny_config), tiny_config
@@ -110,7 +115,7 @@ def test_a_diverging_stage_is_an_error(train, val, tiny_config):
 
 
 def test_a_cache_beyond_its_budget_lies_in_a_file(train):
-    lower = _classifier().lower(2)
+    lower = FrozenPart(_classifier().lower(2))
     in_memory = compute_activations(train, lower, CACHE, 8)
     in_file = compute_activations(train, lower, CACHE.model_copy(update={"memory_mb": 0}), 8)
     assert isinstance(in_file._values, np.memmap)

@@ -18,8 +18,11 @@ def halves() -> np.ndarray:
 @pytest.mark.parametrize("within_dataset", [False, True])
 @pytest.mark.parametrize(
     ("resize", "left", "top"),
-    [("squash", [200, 0, 0], [0, 200, 0]), ("crop", [0, 200, 0], [0, 200, 0]),
-     ("pad", [200, 0, 0], [0, 0, 0])],
+    [
+        ("squash", [200, 0, 0], [0, 200, 0]),
+        ("crop", [0, 200, 0], [0, 200, 0]),
+        ("pad", [200, 0, 0], [0, 0, 0]),
+    ],
 )
 def test_resizes_eagerly_and_within_a_dataset(halves, resize, left, top, within_dataset):
     contents = tf.stack([tf.io.encode_png(halves)])
@@ -56,9 +59,7 @@ def test_transformed_examples_hold_the_pixels(transformed):
     index = index_examples([str(transformed.train / "*")], features.TRAIN)
     pixels = np.concatenate([batch.numpy() for batch in read_pixels(index, 32, 5)])
     contents = tf.constant([example[features.IMAGE] for example in raw_examples(24, seed=0)])
-    np.testing.assert_array_equal(
-        pixels, preprocessing.decode_and_resize(contents, 32, "squash")
-    )
+    np.testing.assert_array_equal(pixels, preprocessing.decode_and_resize(contents, 32, "squash"))
 
 
 def test_sparse_and_dense_columns_read_the_same():

@@ -1,8 +1,6 @@
 import json
-from pathlib import Path
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from components import features, run_events
@@ -20,7 +18,9 @@ def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatc
     assert [len(stage["history"]) for stage in facts["stages"]] == [2, 1]
     events = [json.loads(line) for line in (tmp_path / run_events.EVENTS_FILE).open()]
     assert [event["stage"] for event in events if event["event"] == "epoch"] == [
-        "head", "head", "top_blocks",
+        "head",
+        "head",
+        "top_blocks",
     ]
     assert events[0]["what"] == "activations"
 
@@ -32,9 +32,7 @@ def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatc
     assert both[features.PROBABILITIES].shape == (2, 3)
     np.testing.assert_allclose(tf.reduce_sum(both[features.PROBABILITIES], 1), [1, 1], 1e-5)
     assert both[features.PREDICTED_LABEL].numpy()[0].decode() in facts["classes"]
-    np.testing.assert_allclose(
-        both[features.SCORE], tf.reduce_max(both[features.PROBABILITIES], 1)
-    )
+    np.testing.assert_allclose(both[features.SCORE], tf.reduce_max(both[features.PROBABILITIES], 1))
     alone = serve(image=jpeg[tf.newaxis])
     np.testing.assert_allclose(
         alone[features.PROBABILITIES][0], both[features.PROBABILITIES][1], atol=1e-6

@@ -3,6 +3,7 @@ import io
 import os
 import pickle
 import struct
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ class _Pickler(pickle._Pickler):
         self.write(pickle.GLOBAL + f"{obj.__module__}\n{obj.__qualname__}\n".encode())
         self.memoize(obj)
 
-    dispatch = {**pickle._Pickler.dispatch, type: save_global}
+    dispatch: ClassVar = {**pickle._Pickler.dispatch, type: save_global}
 
     def persistent_id(self, obj):
         return obj if isinstance(obj, tuple) and obj[:1] == ("storage",) else None
@@ -94,7 +95,7 @@ def test_code_is_refused_and_not_run(tmp_path):
     trap = tmp_path / "trap"
     call = _StandIn(_global(os.mkdir.__module__, "mkdir"), str(trap))
     for state in (call, {"weight": call}):
-        with pytest.raises(InputError, match="posix.mkdir, which is refused"):
+        with pytest.raises(InputError, match=r"posix\.mkdir, which is refused"):
             _read(tmp_path, _file(state, {}))
     assert not trap.exists()
 

@@ -103,14 +103,25 @@ def load_package_weights(model: keras.Model, info: BackboneInfo) -> None:
         raise InputError(f"weights of {info.name}: no layer takes {', '.join(left[:3])}")
 
 
-def _conv(x: keras.KerasTensor, name: str, filters: int, kernel: int, stride: int = 1,
-          activate: bool = True) -> keras.KerasTensor:
+def _conv(
+    x: keras.KerasTensor,
+    name: str,
+    filters: int,
+    kernel: int,
+    stride: int = 1,
+    activate: bool = True,
+) -> keras.KerasTensor:
     """Convolution, BatchNorm and (unless linear) ReLU6.
 
     TensorFlow's "same" padding is asymmetric at stride 2; the weights were trained with it.
     """
     x = keras.layers.Conv2D(
-        filters, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv",
+        filters,
+        kernel,
+        stride,
+        padding="same",
+        use_bias=False,
+        name=f"{name}_conv",
         kernel_initializer="he_normal",
     )(x)
     return _normalise(x, name, activate)
@@ -130,7 +141,11 @@ def _block(
     if stage.expansion != 1:
         x = _conv(x, f"{name}_expand", channels * stage.expansion, 1)
     x = keras.layers.DepthwiseConv2D(
-        stage.kernel, stride, padding="same", use_bias=False, name=f"{name}_dwconv",
+        stage.kernel,
+        stride,
+        padding="same",
+        use_bias=False,
+        name=f"{name}_dwconv",
         depthwise_initializer="he_normal",
     )(x)
     x = _normalise(x, f"{name}_dw", activate=True)

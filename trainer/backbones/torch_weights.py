@@ -23,7 +23,12 @@ from components.errors import InputError
 MAX_FILE_BYTES = 1 << 30
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_DTYPES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
+_DTYPES = {
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,17 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     try:
         return _parse(content)
     # A damaged pickle can raise almost anything from inside the unpickler.
-    except (ValueError, TypeError, LookupError, EOFError, AttributeError, ArithmeticError,
-            MemoryError, struct.error, pickle.UnpicklingError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        EOFError,
+        AttributeError,
+        ArithmeticError,
+        MemoryError,
+        struct.error,
+        pickle.UnpicklingError,
+    ) as error:
         raise InputError(
             f"weights file {path} is not a torch state dict in the legacy format, or it is "
             f"damaged: {error}"

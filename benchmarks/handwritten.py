@@ -1,0 +1,92 @@
+"""What the pipeline is measured against: fine-tuning as one writes it by hand in Keras.
+
+The recipe of Keras's own examples: images from class folders, augmentation layers in the model, a
+head trained on the frozen backbone, then the top blocks, then an evaluation on the test folder.
+Same weights, same stages and epochs as the pipeline's; prints one line of JSON.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from trainer.backbones import lite
+from trainer.backbones.build import block_boundaries
+from trainer.backbones.catalogue import BACKBONES, DEFAULT_BACKBONE
+from trainer.config import StageConfig, TrainConfig
+
+
+def main() -> None:
+    """Trains and evaluates once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="holds train, val, test folders")
+    parser.add_argument("--config", required=True, help="JSON of a TrainConfig")
+    arguments = parser.parse_args()
+    config = TrainConfig.parse_json(arguments.config)
+    keras.utils.set_random_seed(config.seed)
+    train, val, test = (
+        load(arguments.data / split, config, shuffle=split == "train")
+        for split in ("train", "val", "test")
+    )
+    backbone, model = build(len(train.class_names), config)
+    train, val, test = (data.cache().prefetch(tf.data.AUTOTUNE) for data in (train, val, test))
+    for stage in config.stages:
+        unfreeze(backbone, stage)
+        model.compile(
+            optimizer=keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+            metrics=["accuracy"],
+        )
+        model.fit(train, validation_data=val, epochs=stage.epochs, verbose=2)
+    _, accuracy = model.evaluate(test, verbose=0)
+    print(json.dumps({"accuracy": accuracy}))
+
+
+def load(folder: Path, config: TrainConfig, shuffle: bool) -> tf.data.Dataset:
+    """Reads class folders as float32 [batch, size, size, 3] in [0, 255] and one-hot labels."""
+    size = BACKBONES[config.backbone].image_size
+    return keras.utils.image_dataset_from_directory(
+        folder,
+        label_mode="categorical",
+        image_size=(size, size),
+        batch_size=config.batch_size,
+        shuffle=shuffle,
+        seed=config.seed,
+        verbose=False,
+    )
+
+
+def build(classes: int, config: TrainConfig) -> tuple[keras.Model, keras.Model]:
+    """Returns the backbone and the whole model, augmentation included."""
+    info = BACKBONES[DEFAULT_BACKBONE]
+    backbone = lite.build_lite(info, info.image_size)
+    lite.load_package_weights(backbone, info)
+    changes = config.augmentation
+    inputs = keras.Input((info.image_size, info.image_size, 3))
+    x = keras.layers.RandomFlip(
+        "horizontal_and_vertical" if changes.vertical_flip else "horizontal"
+    )(inputs)
+    x = keras.layers.RandomRotation(changes.rotation / 360.0)(x)
+    x = keras.layers.RandomZoom(changes.zoom)(x)
+    x = keras.layers.RandomContrast(changes.contrast, value_range=(0, 255))(x)
+    x = backbone(x, training=False)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(config.dropout)(x)
+    return backbone, keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
+
+
+def unfreeze(backbone: keras.Model, stage: StageConfig) -> None:
+    """Lets the top blocks train, or none of them; BatchNorm stays frozen."""
+    names = [layer.name for layer in backbone.layers]
+    first = len(names)
+    if stage.trained_blocks:
+        first = names.index(block_boundaries(backbone)[-1 - stage.trained_blocks]) + 1
+    for position, layer in enumerate(backbone.layers):
+        frozen = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position >= first and not frozen
+
+
+if __name__ == "__main__":
+    main()
