@@ -183,7 +183,7 @@ def schema_accept(
 
 
 def _run(request: Request, display: Display, as_json: bool) -> None:
-    display.note(preflight(request.config, request.data))
+    display.note(preflight(request.config, request.data, request.output))
     summary = launch(request, display)
     print_verdict(make_console(_people(as_json)), summary, request.output)
     if as_json:

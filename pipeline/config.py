@@ -1,11 +1,13 @@
 """The whole configuration of a run: one YAML, read once, frozen."""
 
+import os
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from components.data_check.config import SchemaConfig
+from components.errors import ConfigError
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.settings import Settings, nearest
 from trainer.config import TrainConfig, TransformConfig
@@ -89,9 +91,26 @@ class MetadataConfig(Settings):
         if url.password is not None:
             # The value itself must not reach a log, so it is not repeated here.
             raise ValueError(f"put the password in {METADATA_PASSWORD_VARIABLE}, not in the url")
+        _ = url.port  # raises ValueError where it is none
         if url.scheme != "mysql" or not (url.hostname and url.username and url.path.strip("/")):
             raise ValueError("allowed are sqlite and mysql://USER@HOST[:PORT]/DATABASE")
         return value
+
+    def password(self) -> str | None:
+        """Returns the database's password, which is in the environment only; None for SQLite.
+
+        Raises:
+            ConfigError: if it isn't there.
+        """
+        if self.url == "sqlite":
+            return None
+        password = os.environ.get(METADATA_PASSWORD_VARIABLE)
+        if password is None:
+            raise ConfigError(
+                f"metadata.url is '{self.url}', and its password is expected in the environment "
+                f"variable {METADATA_PASSWORD_VARIABLE}, which is not set"
+            )
+        return password
 
 
 class ServingConfig(Settings):

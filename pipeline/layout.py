@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from components.errors import OutputError
+from components.errors import InputError, OutputError
 from components.run_events import EVENTS_FILE
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -41,7 +41,16 @@ def is_remote(location: str) -> bool:
 
 
 def absolute(location: str) -> str:
-    """Makes a local path independent of the working folder; addresses stay as they are."""
+    """Makes a local path independent of the working folder; addresses stay as they are.
+
+    Raises:
+        InputError: if it is empty, which would mean the working folder.
+    """
+    if not location.strip():
+        raise InputError(
+            "an empty path was given: name --data and --output; if a shell variable stands there, "
+            "it is not set"
+        )
     return location if is_remote(location) else str(Path(location).expanduser().absolute())
 
 

@@ -22,6 +22,7 @@ from pipeline import metadata, node_events
 from pipeline.build import Locations, create_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output, RunFolder
+from pipeline.masked_log import passwords_masked
 from pipeline.options import read_file
 from pipeline.outcome import read_outcome
 from pipeline.summary import Outcome
@@ -87,7 +88,7 @@ def run_dag(pipeline: Pipeline, run_id: str) -> None:
     )
     nodes = [node.pipeline_node.node_info.id for node in ir.nodes]
     run_events.record("plan", nodes=nodes)
-    with node_events.recorded():
+    with passwords_masked(), node_events.recorded():
         LocalDagRunner().run_with_ir(ir)
 
 

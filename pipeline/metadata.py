@@ -1,6 +1,5 @@
 """ML Metadata: where it is kept, and what a run left in it."""
 
-import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,8 +8,7 @@ from tfx import types
 from tfx.orchestration import metadata as tfx_metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 
-from components.errors import ConfigError
-from pipeline.config import METADATA_PASSWORD_VARIABLE, MetadataConfig
+from pipeline.config import MetadataConfig
 
 _MYSQL_PORT = 3306
 
@@ -26,19 +24,13 @@ def connection_config(
     if config.url == "sqlite":
         sqlite_file.parent.mkdir(parents=True, exist_ok=True)
         return tfx_metadata.sqlite_metadata_connection_config(str(sqlite_file))
-    password = os.environ.get(METADATA_PASSWORD_VARIABLE)
-    if password is None:
-        raise ConfigError(
-            f"metadata.url is '{config.url}', and its password is expected in the environment "
-            f"variable {METADATA_PASSWORD_VARIABLE}, which is not set"
-        )
     url = urlsplit(config.url)
     return tfx_metadata.mysql_metadata_connection_config(
         host=url.hostname,
         port=url.port or _MYSQL_PORT,
         database=url.path.strip("/"),
         username=unquote(url.username or ""),
-        password=password,
+        password=config.password(),
     )
 
 

@@ -2,41 +2,67 @@
 
 import difflib
 from collections.abc import Collection
+from pathlib import Path
 
 from components import features
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError, DataError, OutputError
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
 from pipeline.config import PipelineConfig
+from pipeline.layout import Output
 
 # Known only once the images are opened, or always there.
 _MEASURED = frozenset(features.RAW_FEATURES) - {features.LABEL}
 
 
-def preflight(config: PipelineConfig, data: str) -> str:
+def preflight(config: PipelineConfig, data: str, output: Output) -> str:
     """Lists the data and holds the configuration against it.
 
     Args:
         config: the effective configuration.
         data: the data path, which may hold a placeholder for its span.
+        output: where the run will write; it need not be there.
 
     Returns:
         A line that says what was found.
 
     Raises:
         DataError: if there is nothing to train on.
-        ConfigError: if the gate would judge by something that the data doesn't have.
+        ConfigError: if the gate would judge by something that the data doesn't have, or a file or
+            password that the configuration counts on is missing.
+        OutputError: if the output would be taken for data.
     """
+    config.metadata.password()
+    _check_schema(config)
     if not data.isascii() and "\\udc" in ascii(data):
         raise DataError("the data path is not valid UTF-8, which TFX needs it to be: rename it")
     location = locate(data, config.data.span)
+    _check_apart(location.root, output)
     listing = list_items(location.root, config.data)
     if listing.layout != "tfrecord":  # There, labels and columns are in the records.
         _check_slices(config, listing)
     what = "shards of TFRecords" if listing.layout == "tfrecord" else "images"
     span = f", span {location.span_name}" if location.span_name else ""
     return f"found {len(listing.items)} {what} ({listing.layout}{span}) in {location.root}"
+
+
+def _check_schema(config: PipelineConfig) -> None:
+    path = config.data_schema.path
+    if path is not None and not Path(path).is_file():
+        raise ConfigError(
+            f"schema.path: there is no file '{path}'; without schema.path the schema kept with "
+            "the model that serves is taken, or on the first run the one inferred"
+        )
+
+
+def _check_apart(root: str, output: Output) -> None:
+    """The next run would list what this one writes."""
+    if output.root.resolve().is_relative_to(root):
+        raise OutputError(
+            f"the output folder '{output.root}' lies in the data path '{root}', where its files "
+            "would be taken for data; name one outside with --output"
+        )
 
 
 def _check_slices(config: PipelineConfig, listing: Listing) -> None:

@@ -109,9 +109,7 @@ class FreshActivations:
         self._part = part
         self._augmentation = augmentation
         self._seed = seed
-        self._augment = tf.function(
-            lambda images, seeds: augment(images, seeds, augmentation), reduce_retracing=True
-        )
+        self._augment = _compiled_augment(augmentation)
 
     def read(self, rows: np.ndarray, epoch: int) -> tf.Tensor:
         """Returns activations [rows, ...] of the epoch's views."""
@@ -130,7 +128,6 @@ def compute_activations(
     lower: FrozenPart,
     config: CacheConfig,
     batch_size: int,
-    views: int = 1,
     augmentation: AugmentationConfig | None = None,
     seed: int = 0,
 ) -> CachedActivations:
@@ -141,8 +138,8 @@ def compute_activations(
         lower: from pixels to the cut.
         config: where results are kept, and how exactly.
         batch_size: images at a time.
-        views: of each image; the first is the image itself.
-        augmentation: of the other views.
+        augmentation: how many views of each image, and how the others differ from the first,
+            which is the image itself; None: that one alone.
         seed: of the other views, together with the image's id.
 
     Returns:
@@ -151,16 +148,19 @@ def compute_activations(
     Raises:
         OutputError: the cache does not fit on the disk.
     """
+    augmentation = augmentation or AugmentationConfig(views=1)
+    views = augmentation.views or 1
     values = _allocate((views, len(index), *lower.model.output.shape[1:]), config)
     report = _progress_reporter(views * len(index))
+    change = _compiled_augment(augmentation)
     start = 0
     for pixels in read_pixels(index, lower.model.input.shape[1], batch_size):
         rows = index.rows[start : start + len(pixels)]
         start += len(pixels)
         for view in range(views):
             images = pixels
-            if view >= _FIRST_RANDOM_VIEW and augmentation is not None:
-                images = augment(pixels, _view_seeds(index, rows, seed, view), augmentation)
+            if view >= _FIRST_RANDOM_VIEW:
+                images = change(pixels, _view_seeds(index, rows, seed, view))
             values[view, rows] = lower(images)
             report(len(rows))
     return CachedActivations(values, index.labels, config, batch_size)
@@ -180,6 +180,12 @@ def load_pixels(
         values[index.rows[start : start + len(pixels)]] = pixels
         start += len(pixels)
     return values
+
+
+def _compiled_augment(
+    config: AugmentationConfig,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    return tf.function(lambda images, seeds: augment(images, seeds, config), reduce_retracing=True)
 
 
 def _view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> tf.Tensor:

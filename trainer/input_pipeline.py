@@ -25,7 +25,7 @@ class ExampleIndex:
     first must not change the model.
 
     Attributes:
-        files: the shards, GZIP-compressed TFRecords.
+        files: the shards, TFRecords.
         rows: int64 [images], the row of each example in order of reading.
         labels: int64 [images], class index by row.
         image_keys: int64 [images], non-negative, drawn from the id, by row: what an image's
@@ -81,7 +81,7 @@ def read_pixels(index: ExampleIndex, image_size: int, batch_size: int) -> tf.dat
 
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(list(files), compression_type="GZIP")
+    return tf.data.TFRecordDataset(list(files))
 
 
 def _image_key(image_id: bytes) -> int:

@@ -100,12 +100,11 @@ def train(fn_args: Any, config: TrainConfig, image_size: int) -> Trained:
 def _train_activations(
     index: ExampleIndex, lower: FrozenPart, config: TrainConfig, image_size: int
 ) -> Activations:
-    views = config.augmentation.views
-    if views is None:
+    if config.augmentation.views is None:
         pixels = load_pixels(index, image_size, config.cache, config.batch_size)
         return FreshActivations(pixels, index, lower, config.augmentation, config.seed)
     return compute_activations(
-        index, lower, config.cache, config.batch_size, views, config.augmentation, config.seed
+        index, lower, config.cache, config.batch_size, config.augmentation, config.seed
     )
 
 

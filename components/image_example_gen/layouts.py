@@ -74,10 +74,10 @@ def _detect(root: str, files: list[FoundFile], config: DataConfig) -> str:
             raise DataError(f"{root} holds both TFRecords and image files: set {_CHOICES}")
         return "tfrecord"
     if manifests and in_folders:
+        missing = ", ".join(map(repr, _missing_columns(root, manifests[0], config)))
         raise DataError(
-            f"{root} holds class folders and {', '.join(manifests[:5])}, which lacks the columns "
-            f"'{config.fields.image}' and '{config.fields.label}': set {_CHOICES}, or name the "
-            "columns in data.fields"
+            f"{root} holds class folders and {manifests[0]}, which has no column {missing}: name "
+            f"the columns in data.fields, or set {_CHOICES}"
         )
     if manifests:
         return "csv"
@@ -89,8 +89,12 @@ def _is_manifest(file: FoundFile) -> bool:
 
 
 def _fitting(root: str, manifests: list[str], config: DataConfig) -> bool:
-    needed = {config.fields.image, config.fields.label}
-    return any(needed <= set(read_header(os.path.join(root, name))) for name in manifests)
+    return any(not _missing_columns(root, name, config) for name in manifests)
+
+
+def _missing_columns(root: str, manifest: str, config: DataConfig) -> list[str]:
+    found = read_header(os.path.join(root, manifest))
+    return [name for name in (config.fields.image, config.fields.label) if name not in found]
 
 
 def _has_official_splits(root: str, images: list[FoundFile]) -> bool:

@@ -4,15 +4,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.model_versions import EXTRA, SCHEMA_FILE, serving_version
+from components import features
+from components.errors import DataError
+from components.model_versions import EXTRA, SCHEMA_FILE, Version, serving_version
 
 VERSION_PROPERTY = "serving_version"
 DIGEST_PROPERTY = "serving_digest"
+# Signatures that the Evaluator asks, and the outputs that it reads.
+_NEEDED = {
+    features.SERVING_SIGNATURE: {features.PROBABILITIES},
+    features.LABELS_SIGNATURE: {features.LABEL_ID, features.KNOWN},
+}
 
 
 class Executor(base_executor.BaseExecutor):
@@ -24,14 +33,55 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills the `baseline` artifact, or leaves it empty where nothing serves."""
+        """Fills the `baseline` artifact, or leaves it empty where nothing serves.
+
+        Raises:
+            DataError: if what serves is a model of another make.
+        """
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
         version = serving_version(Path(exec_properties["model_dir"]))
         if version is None:
             return
+        check_comparable(version)
         shutil.copytree(version.path, path_utils.serving_model_dir(baseline.uri))
         baseline.set_int_custom_property(VERSION_PROPERTY, version.number)
         baseline.set_string_custom_property(DIGEST_PROPERTY, version.digest)
+
+
+def check_comparable(version: Version) -> None:
+    """Refuses a model that somebody else put there: the Evaluator couldn't ask it anything.
+
+    To pass over it instead would drop the rules against what serves without a word.
+
+    Raises:
+        DataError: naming what the model lacks.
+    """
+    found = _signatures(version.path / "saved_model.pb")
+    lacking = [
+        f"'{name}' with {', '.join(sorted(outputs))}"
+        for name, outputs in _NEEDED.items()
+        if not outputs <= found.get(name, set())
+    ]
+    if lacking:
+        raise DataError(
+            f"the version that serves, {version.path}, can't be compared with: it lacks the "
+            f"signature {' and '.join(lacking)}, so it was not pushed by this pipeline. Move its "
+            "folder away, or push under another serving.model_name"
+        )
+
+
+def _signatures(file: Path) -> dict[str, set[str]]:
+    """Returns the outputs of each signature; none for a file that can't be read."""
+    model = saved_model_pb2.SavedModel()
+    try:
+        model.ParseFromString(file.read_bytes())
+    except DecodeError:
+        return {}
+    return {
+        name: set(signature.outputs)
+        for graph in model.meta_graphs
+        for name, signature in graph.signature_def.items()
+    }
 
 
 def has_model(baseline: types.Artifact) -> bool:

@@ -1,4 +1,4 @@
-"""Transform: TFX's, with batches of bounded size."""
+"""Transform: TFX's, for images."""
 
 from tfx.components.transform import component as tfx_component
 from tfx.dsl.components.base import executor_spec

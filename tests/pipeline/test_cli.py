@@ -102,6 +102,8 @@ def test_json_is_alone_on_stdout_and_the_same_as_the_file(effnet, child_plays, a
         (["--data", "/no/such/data"], "doesn't exist"),
         (["--output", "/proc/none"], "can't be written to"),
         (["--output", "gs://bucket/x"], "must be a local folder"),
+        (["--output", ""], "an empty path"),
+        (["--data", ""], "an empty path"),
         (["--config", "/no/such/file"], "can't be read"),
         (["--backbone", "resnet"], "resnet"),
         (["--set", "beem=1"], "did you mean 'beam'"),

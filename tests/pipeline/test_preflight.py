@@ -1,17 +1,25 @@
+import functools
+
 import pytest
 
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError, DataError, OutputError
+from pipeline import preflight as module
+from pipeline.layout import Output
 from pipeline.options import effective_config
-from pipeline.preflight import preflight
 
 
-def test_it_says_what_it_found(image_folders):
+@pytest.fixture
+def preflight(output):
+    return functools.partial(module.preflight, output=output)
+
+
+def test_it_says_what_it_found(preflight, image_folders):
     text = preflight(effective_config(), str(image_folders))
 
     assert text == f"found 12 images (folders) in {image_folders}"
 
 
-def test_missing_data_is_told(tmp_path):
+def test_missing_data_is_told(preflight, tmp_path):
     with pytest.raises(DataError, match="doesn't exist"):
         preflight(effective_config(), str(tmp_path / "missing"))
 
@@ -24,11 +32,38 @@ def test_missing_data_is_told(tmp_path):
         ("gate.rules.0.slice={label: cats}", "no image has label = 'cats'; did you mean 'cat'"),
     ],
 )
-def test_a_gate_that_could_never_pass_is_told_before_the_training(image_folders, setting, told):
+def test_a_gate_that_could_never_pass_is_told_before_the_training(
+    preflight, image_folders, setting, told):
     with pytest.raises(ConfigError, match=told):
         preflight(effective_config(sets=[setting]), str(image_folders))
 
 
 @pytest.mark.parametrize("rule", ["{label: dog}", "{format: jpeg}"])
-def test_slices_that_may_have_images_pass(image_folders, rule):
+def test_slices_that_may_have_images_pass(preflight, image_folders, rule):
     preflight(effective_config(sets=[f"gate.rules.0.slice={rule}"]), str(image_folders))
+
+
+@pytest.mark.parametrize("folder", [".", "output"])
+def test_an_output_that_would_be_taken_for_data_is_refused(image_folders, folder):
+    with pytest.raises(OutputError, match="lies in the data path"):
+        module.preflight(effective_config(), str(image_folders), Output.at(image_folders / folder))
+
+
+def test_data_may_lie_in_the_output(image_folders):
+    module.preflight(effective_config(), str(image_folders), Output.at(image_folders.parent))
+
+
+def test_a_missing_schema_is_told(preflight, image_folders):
+    with pytest.raises(ConfigError, match="schema.path: there is no file 'none'"):
+        preflight(effective_config(sets=["schema.path=none"]), str(image_folders))
+
+
+def test_a_missing_password_is_told(preflight, image_folders, monkeypatch):
+    config = effective_config(sets=["metadata.url=mysql://ann@db/mlmd"])
+    monkeypatch.delenv("EFFNET_METADATA_PASSWORD", raising=False)
+    with pytest.raises(ConfigError, match="EFFNET_METADATA_PASSWORD, which is not set"):
+        preflight(config, str(image_folders))
+
+    monkeypatch.setenv("EFFNET_METADATA_PASSWORD", "")
+
+    preflight(config, str(image_folders))

@@ -90,7 +90,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
 def _write(rows: list, metadata: dataset_metadata.DatasetMetadata, folder: Path) -> None:
     folder.mkdir()
     coder = tft.coders.ExampleProtoCoder(metadata.schema)
-    with tf.io.TFRecordWriter(str(folder / "part-0.gz"), "GZIP") as writer:
+    with tf.io.TFRecordWriter(str(folder / "part-0")) as writer:
         for row in rows:
             writer.write(coder.encode(row))
 

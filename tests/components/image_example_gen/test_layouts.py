@@ -72,7 +72,7 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
         (("a/1.jpg", "a/2.jpg"), "only one class, 'a'"),
         (("train/a/1.jpg", "test/b/1.jpg", "other/c/1.jpg"), "beside others"),
         (("a/1.jpg", "b/2.jpg", "x.tfrecord"), "both TFRecords and image files"),
-        (("a/1.jpg", "b/2.jpg", "x.csv"), "lacks the columns"),
+        (("a/1.jpg", "b/2.jpg", "x.csv"), "x.csv, which has no column 'image'"),
     ],
 )
 def test_nothing_to_train_on(tmp_path: Path, names: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,46 @@
+import pytest
+from tensorflow.core.protobuf import saved_model_pb2
+
+from components.errors import DataError
+from components.model_versions import Version
+from components.serving_baseline.executor import check_comparable
+
+
+@pytest.fixture
+def version(tmp_path):
+    """Returns what makes a version with signatures, each with its outputs."""
+
+    def make(signatures):
+        model = saved_model_pb2.SavedModel()
+        graph = model.meta_graphs.add()
+        for name, outputs in signatures.items():
+            for output in outputs:
+                graph.signature_def[name].outputs[output].name = "tensor:0"
+        (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+        return Version(7, tmp_path)
+
+    return make
+
+
+def test_a_model_of_ours_is_taken(version):
+    check_comparable(
+        version(
+            {
+                "serving_default": ["probabilities", "label", "score"],
+                "transform_labels": ["label_id", "label_known"],
+            }
+        )
+    )
+
+
+def test_a_model_of_another_make_is_told(version, tmp_path):
+    with pytest.raises(DataError, match=f"{tmp_path}.* lacks the signature 'transform_labels'"):
+        check_comparable(version({"serving_default": ["probabilities"]}))
+
+
+def test_a_file_that_is_no_model_is_told(version, tmp_path):
+    junk = version({})
+    (tmp_path / "saved_model.pb").write_bytes(b"\xffjunk")
+
+    with pytest.raises(DataError, match="'serving_default' with probabilities and"):
+        check_comparable(junk)
