@@ -6,6 +6,7 @@ output goes to the run's log, and it can tell how this process ended.
 
 import argparse
 import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -27,6 +28,14 @@ from pipeline.options import read_file
 from pipeline.outcome import read_outcome
 from pipeline.summary import Outcome
 
+# Told by their text: shutil gathers errors in one without a number, TensorFlow and SQLite have
+# classes of their own.
+_DISK_FULL = (
+    os.strerror(errno.ENOSPC),
+    os.strerror(errno.EDQUOT),
+    "database or disk is full",
+)
+
 
 def main() -> None:
     """Runs one pipeline and leaves its outcome, whatever becomes of it, in the run's folder."""
@@ -42,7 +51,7 @@ def main() -> None:
         outcome = run_pipeline(output, run, arguments.data)
     except Exception as error:
         traceback.print_exc()
-        outcome = _failed(error)
+        outcome = failed_outcome(error)
     outcome.write(run)
     sys.exit(0 if outcome.error is None else 1)
 
@@ -97,17 +106,17 @@ def bound_beam_batches() -> None:
     flags.FLAGS([sys.argv[0], "--tfxio_use_byte_size_batching"])
 
 
-def _failed(error: BaseException) -> Outcome:
+def failed_outcome(error: BaseException) -> Outcome:
     """Tells bad input from a fault, also where a library has wrapped the error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, InputError):
             return Outcome.failed("input", str(cause))
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        if any(text in str(cause) for text in _DISK_FULL):
             return Outcome.failed(
                 "fault",
-                "the disk is full; free some space (effnet clean removes what old runs left) "
-                "and run again: finished nodes are taken from the cache",
+                "the disk, or its quota, is full; free some space (effnet clean removes what old "
+                "runs left) and run again: finished nodes are taken from the cache",
             )
         cause = cause.__cause__ or cause.__context__
     text = str(error).strip()

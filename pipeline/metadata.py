@@ -8,7 +8,7 @@ from tfx import types
 from tfx.orchestration import metadata as tfx_metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 
-from pipeline.config import MetadataConfig
+from pipeline.config import METADATA_PASSWORD_VARIABLE, MetadataConfig
 
 _MYSQL_PORT = 3306
 
@@ -20,18 +20,34 @@ def connection_config(
 
     Raises:
         ConfigError: if a MySQL store is configured and its password is not in the environment.
+        RuntimeError: if that store doesn't let us in.
     """
     if config.url == "sqlite":
         sqlite_file.parent.mkdir(parents=True, exist_ok=True)
         return tfx_metadata.sqlite_metadata_connection_config(str(sqlite_file))
     url = urlsplit(config.url)
-    return tfx_metadata.mysql_metadata_connection_config(
+    connection = tfx_metadata.mysql_metadata_connection_config(
         host=url.hostname,
         port=url.port or _MYSQL_PORT,
         database=url.path.strip("/"),
         username=unquote(url.username or ""),
         password=config.password(),
     )
+    _try_out(connection, config.url)
+    return connection
+
+
+def _try_out(connection: metadata_store_pb2.ConnectionConfig, url: str) -> None:
+    """MLMD's own error names neither the server nor what is wrong with it."""
+    try:
+        with tfx_metadata.Metadata(connection):
+            pass
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"metadata.url '{url}' can't be connected to: see that the server runs and is reached "
+            "from here, that the database exists, and that user and password "
+            f"({METADATA_PASSWORD_VARIABLE}) are right ({error})"
+        ) from None
 
 
 def run_outputs(

@@ -8,6 +8,9 @@ import tensorflow as tf
 from components import features
 from trainer.preprocessing import decode_and_resize
 
+# Evaluation and batch scoring send as many images as they like; memory is bounded here.
+_IMAGES_AT_ONCE = 32
+
 
 class ServingModule(tf.Module):
     """A trained network together with everything between it and the outside.
@@ -49,9 +52,20 @@ class ServingModule(tf.Module):
             probabilities float32 [batch, classes], label string [batch] and score float32
             [batch], the label's probability.
         """
-        pixels = decode_and_resize(image, self._image_size, self._resize)
-        logits = self._network(tf.cast(pixels, tf.float32), training=False)
-        probabilities = tf.nn.softmax(logits)
+        parts = tf.TensorArray(
+            tf.float32,
+            size=0,
+            dynamic_size=True,
+            infer_shape=False,
+            element_shape=[None, self._labels.shape[0]],
+        )
+        for start in tf.range(0, tf.shape(image)[0], _IMAGES_AT_ONCE):
+            pixels = decode_and_resize(
+                image[start : start + _IMAGES_AT_ONCE], self._image_size, self._resize
+            )
+            logits = self._network(tf.cast(pixels, tf.float32), training=False)
+            parts = parts.write(parts.size(), tf.nn.softmax(logits))
+        probabilities = parts.concat()
         best = tf.argmax(probabilities, axis=1)
         return {
             features.PROBABILITIES: probabilities,

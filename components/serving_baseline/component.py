@@ -17,7 +17,7 @@ class ServingBaselineSpec(ComponentSpec):
     """Where to look, and what comes out."""
 
     PARAMETERS: ClassVar = {MODEL_DIR: ExecutionParameter(type=str)}
-    INPUTS: ClassVar = {}
+    INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
     OUTPUTS: ClassVar = {BASELINE: ChannelParameter(type=standard_artifacts.Model)}
 
 

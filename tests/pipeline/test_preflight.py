@@ -33,7 +33,8 @@ def test_missing_data_is_told(preflight, tmp_path):
     ],
 )
 def test_a_gate_that_could_never_pass_is_told_before_the_training(
-    preflight, image_folders, setting, told):
+    preflight, image_folders, setting, told
+):
     with pytest.raises(ConfigError, match=told):
         preflight(effective_config(sets=[setting]), str(image_folders))
 
@@ -54,7 +55,7 @@ def test_data_may_lie_in_the_output(image_folders):
 
 
 def test_a_missing_schema_is_told(preflight, image_folders):
-    with pytest.raises(ConfigError, match="schema.path: there is no file 'none'"):
+    with pytest.raises(ConfigError, match=r"schema\.path: there is no file 'none'"):
         preflight(effective_config(sets=["schema.path=none"]), str(image_folders))
 
 

@@ -122,7 +122,7 @@ def _conv(
         padding="same",
         use_bias=False,
         name=f"{name}_conv",
-        kernel_initializer="he_normal",
+        kernel_initializer=_initializer(),
     )(x)
     return _normalise(x, name, activate)
 
@@ -146,7 +146,7 @@ def _block(
         padding="same",
         use_bias=False,
         name=f"{name}_dwconv",
-        depthwise_initializer="he_normal",
+        depthwise_initializer=_initializer(),
     )(x)
     x = _normalise(x, f"{name}_dw", activate=True)
     filters = _scaled_channels(stage.channels, width)
@@ -154,6 +154,11 @@ def _block(
     if stride == 1 and channels == filters:
         x = keras.layers.Add(name=f"{name}_add")([x, inputs])
     return x
+
+
+def _initializer() -> keras.initializers.Initializer:
+    """The published one; by fan-out, as a depthwise kernel's fan-in counts all channels."""
+    return keras.initializers.VarianceScaling(2.0, mode="fan_out")
 
 
 def _scaled_channels(channels: int, width: float, divisor: int = 8) -> int:
