@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pipeline.files import write_atomically
 from pipeline.layout import Output, RunFolder
 from pipeline.progress import read_events
 
 # TFX keeps a node's temporary and state folders beside its artifacts, one level deeper.
 _SYSTEM = ".system"
+# In the folder of artifacts: which metadata store knows them.
+_STORE_FILE = ".store"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,32 @@ def clear_scratch(output: Output) -> None:
     shutil.rmtree(output.scratch, ignore_errors=True)
 
 
+def clear_strange_artifacts(output: Output, store: str, newest: int) -> bool:
+    """Removes artifacts that the metadata store doesn't know; the caller holds the lock.
+
+    Their folders bear the numbers that a store gives to executions. After a change of store, or
+    the loss of one, the numbers come again: a node would write into a folder that is full, and
+    the former store would take what it finds there for its own.
+
+    Args:
+        output: where.
+        store: names the metadata store of the run that begins.
+        newest: the highest number of an execution that it has given.
+
+    Returns:
+        Whether there were any.
+    """
+    marker = output.artifacts / _STORE_FILE
+    former = marker.read_text(encoding="utf-8") if marker.is_file() else store
+    names = [folder.name for folder in _output_folders(output) if folder.name.isdecimal()]
+    strange = bool(names) and (former != store or max(map(int, names)) > newest)
+    if strange:
+        _remove(output, list(output.artifacts.iterdir()))
+    output.artifacts.mkdir(exist_ok=True)
+    write_atomically(marker, store)
+    return strange
+
+
 def _unused(output: Output, kept: list[RunFolder]) -> Iterator[Path]:
     used = set()
     for run in kept:
@@ -64,12 +93,16 @@ def _unused(output: Output, kept: list[RunFolder]) -> Iterator[Path]:
 
 def _execution_folders(output: Output) -> Iterator[Path]:
     """Yields the folders that belong to one execution, or to one training, each."""
-    # artifacts/<node>/<output>/<execution>, artifacts/<node>/.system/<kind>/<execution>
+    yield from _output_folders(output)
+    yield from output.artifacts.glob(f"*/{_SYSTEM}/*/*")
+    yield from output.checkpoints.glob("*")
+
+
+def _output_folders(output: Output) -> Iterator[Path]:
+    """Yields artifacts/<node>/<output>/<execution>; under .system others count otherwise."""
     for folder in output.artifacts.glob("*/*/*"):
         if folder.parent.name != _SYSTEM:
             yield folder
-    yield from output.artifacts.glob(f"*/{_SYSTEM}/*/*")
-    yield from output.checkpoints.glob("*")
 
 
 def _modified(folder: Path) -> float:

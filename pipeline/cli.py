@@ -144,7 +144,7 @@ def clean(
 ) -> None:
     """Remove old runs and the artifacts that no kept run uses; what serves is never touched."""
     with _errors_told():
-        place, display = Output.at(output), _display(False, False)
+        place, display = Output.existing(output), _display(False, False)
         with hold(place.lock, "effnet clean", wait, display.note), usable(place.root):
             removed = clean_output(place, keep)
         display.note(
@@ -157,7 +157,7 @@ def clean(
 def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOption = None) -> None:
     """Show how the last run's data departs from the schema in force."""
     with _errors_told():
-        settings, place = effective_config(config, sets or ()), Output.at(output)
+        settings, place = effective_config(config, sets or ()), Output.existing(output)
         from pipeline import schema_commands  # imports TensorFlow Data Validation
 
         display = _display(False, False)
@@ -174,7 +174,7 @@ def schema_accept(
 ) -> None:
     """Take a schema that the last run's data follows as the one in force from now on."""
     with _errors_told():
-        settings, place = effective_config(config, sets or ()), Output.at(output)
+        settings, place = effective_config(config, sets or ()), Output.existing(output)
         from pipeline import schema_commands  # imports TensorFlow Data Validation
 
         display = _display(False, False)

@@ -122,6 +122,18 @@ class Output:
             )
         return cls(Path(absolute(str(location))))
 
+    @classmethod
+    def existing(cls, location: str | Path) -> Self:
+        """Names an output folder that some run has made.
+
+        Raises:
+            OutputError: if there is none: the name is mistyped, rather than the folder new.
+        """
+        output = cls.at(location)
+        if not output.root.is_dir():
+            raise OutputError(f"there is no output folder '{output.root}'")
+        return output
+
     @property
     def lock(self) -> Path:
         """The file that the one command at work here holds locked."""

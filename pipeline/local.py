@@ -12,6 +12,7 @@ import tempfile
 import traceback
 
 from absl import flags
+from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
@@ -21,6 +22,7 @@ from components import run_events
 from components.errors import InputError
 from pipeline import metadata, node_events
 from pipeline.build import Locations, create_pipeline
+from pipeline.clean import clear_strange_artifacts
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output, RunFolder
 from pipeline.masked_log import passwords_masked
@@ -64,6 +66,7 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
     """
     config = read_file(run.config)
     connection = metadata.connection_config(config.metadata, output.metadata)
+    _keep_apart(output, config, connection)
     pipeline = create_pipeline(config, _locations(config, output, data), run.id, connection)
     # TFX and Beam put what they unpack and shuffle where tempfile says.
     output.scratch.mkdir(exist_ok=True)
@@ -75,6 +78,17 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
         uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
         run_events.record("artifacts", uris=sorted(uris))
     return read_outcome(config.gate, outputs)
+
+
+def _keep_apart(
+    output: Output, config: PipelineConfig, connection: metadata_store_pb2.ConnectionConfig
+) -> None:
+    newest = metadata.newest_execution(connection)
+    if clear_strange_artifacts(output, config.metadata.url, newest):
+        run_events.warn(
+            "the metadata store is not the one that earlier runs were recorded in: their "
+            "artifacts were removed, and every node runs anew"
+        )
 
 
 def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.orchestration import metadata as tfx_metadata
@@ -48,6 +49,16 @@ def _try_out(connection: metadata_store_pb2.ConnectionConfig, url: str) -> None:
             "from here, that the database exists, and that user and password "
             f"({METADATA_PASSWORD_VARIABLE}) are right ({error})"
         ) from None
+
+
+def newest_execution(connection: metadata_store_pb2.ConnectionConfig) -> int:
+    """Returns the highest number that the store has given to an execution; 0 if it is empty."""
+    newest = metadata_store.ListOptions(
+        limit=1, order_by=metadata_store.OrderByField.ID, is_asc=False
+    )
+    with tfx_metadata.Metadata(connection) as handle:
+        found = handle.store.get_executions(list_options=newest)
+    return found[0].id if found else 0
 
 
 def run_outputs(

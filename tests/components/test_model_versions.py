@@ -62,9 +62,7 @@ def test_numbers_grow_and_the_highest_serves(saved_model: Path, serving: Path) -
     assert serving_version(serving) == third
 
 
-def test_a_broken_folder_neither_serves_nor_is_written_to(
-    saved_model: Path, serving: Path
-) -> None:
+def test_a_broken_folder_neither_serves_nor_is_written_to(saved_model: Path, serving: Path) -> None:
     publish_it(saved_model, serving)
     (serving / "7").mkdir()
     shutil.copy(saved_model / "variables" / "variables.index", serving / "7")

@@ -159,9 +159,7 @@ def test_after_a_kill_the_next_run_goes_on_and_pushes(
     assert effective_config(finished.config) == effective_config(project.config_file)
 
 
-def test_the_pushed_model_answers_raw_files(
-    project: Project, first_run: Mapping[str, Any]
-) -> None:
+def test_the_pushed_model_answers_raw_files(project: Project, first_run: Mapping[str, Any]) -> None:
     files = [next(project.data.glob(f"images/{label}-*.png")) for label in ("red", "blue")]
     model = tf.saved_model.load(first_run["pushed_path"])
     answer = model.signatures["serving_default"](
@@ -180,9 +178,7 @@ def test_the_same_again_is_unchanged(project: Project, config: PipelineConfig) -
     assert outcome.verdict == "unchanged"
     assert outcome.pushed_path == str(project.output.serving("classifier") / "1")
     found = states(progress)
-    assert {name: found[name] for name in FROM_THE_CACHE} == dict.fromkeys(
-        FROM_THE_CACHE, "cached"
-    )
+    assert {name: found[name] for name in FROM_THE_CACHE} == dict.fromkeys(FROM_THE_CACHE, "cached")
     assert os.listdir(project.output.serving("classifier")) == ["1"]
 
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from pipeline.clean import clean
+from pipeline.clean import clean, clear_strange_artifacts
 
 # The start of run n, as its id says it: 2026-11-24 04:25:0n UTC.
 IDS = [f"20261124-04250{number}-ab12" for number in range(5)]
@@ -112,3 +112,20 @@ def test_an_output_without_runs_is_left_alone(output, artifact):
 
     assert clean(output, keep=1).artifacts == 0
     assert folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("store", "newest", "strange"),
+    [("sqlite", 7, False), ("sqlite", 6, True), ("mysql://ann@db/mlmd", 90, True)],
+)
+def test_artifacts_that_the_store_does_not_know_go(output, artifact, store, newest, strange):
+    model = artifact("artifacts/Trainer/model/7", 0)
+    checkpoint = artifact("checkpoints/99", 0)
+    artifact("artifacts/Trainer/.system/driver_execution/1795499651054525", 0)
+    clear_strange_artifacts(output, "sqlite", 7)
+
+    assert clear_strange_artifacts(output, store, newest) is strange
+
+    assert model.exists() is not strange
+    assert checkpoint.exists()
+    assert not clear_strange_artifacts(output, store, newest)

@@ -168,6 +168,17 @@ def test_clean_bounds_the_runs(effnet, child_plays, arguments, output):
     assert len(output.all_runs()) == 1
 
 
+@pytest.mark.parametrize(
+    "command", [["clean", "--keep", "1"], ["schema", "diff"], ["schema", "accept"]]
+)
+def test_a_mistyped_output_is_told_and_not_made(effnet, output, command):
+    result = effnet([*command, "--output", str(output.root)])
+
+    assert result.exit_code == 2
+    assert "there is no output folder" in result.stderr
+    assert not output.root.exists()
+
+
 def test_config_prints_what_a_run_reads(effnet, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(effnet(["config", "--set", "splits.salt=s7"]).stdout)

@@ -31,7 +31,7 @@ def test_every_cell_has_a_label_a_type_and_an_image(prepared):
 
 
 def test_the_demos_configuration_fits_its_data(prepared):
-    text = preflight(effective_config(demo.CONFIG), str(demo.dataset(prepared)))
+    text = preflight(effective_config(demo.CONFIG), str(demo.dataset(prepared)), prepared)
 
     assert text.startswith("found 2624 images (csv)")
 

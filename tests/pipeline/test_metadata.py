@@ -1,7 +1,9 @@
 import pytest
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata as tfx_metadata
 
 from pipeline.config import METADATA_PASSWORD_VARIABLE, MetadataConfig
-from pipeline.metadata import connection_config
+from pipeline.metadata import connection_config, newest_execution
 
 
 def test_a_store_that_cannot_be_reached_is_told_without_the_password(monkeypatch, tmp_path):
@@ -12,3 +14,15 @@ def test_a_store_that_cannot_be_reached_is_told_without_the_password(monkeypatch
         connection_config(config, tmp_path / "unused.sqlite")
 
     assert "S3cret" not in str(told.value)
+
+
+def test_the_newest_execution_is_found(tmp_path):
+    connection = connection_config(MetadataConfig(), tmp_path / "metadata.sqlite")
+    assert newest_execution(connection) == 0
+
+    with tfx_metadata.Metadata(connection) as handle:
+        kind = handle.store.put_execution_type(metadata_store_pb2.ExecutionType(name="Trainer"))
+        execution = metadata_store_pb2.Execution(type_id=kind)
+        ids = handle.store.put_executions([execution, execution])
+
+    assert newest_execution(connection) == max(ids)
