@@ -107,7 +107,7 @@ class TrainConfig(Settings):
         (
             StageConfig(train="head", epochs=30, learning_rate=1e-3, weight_decay=1e-2),
             StageConfig(
-                train="top_blocks", blocks=5, epochs=4, learning_rate=3e-4, weight_decay=1e-2
+                train="top_blocks", blocks=5, epochs=6, learning_rate=3e-4, weight_decay=1e-2
             ),
         ),
         min_length=1,
