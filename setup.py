@@ -20,6 +20,7 @@ setup(
         "tfx-bsl>=1.21,<1.22",
         "ml-metadata>=1.21,<1.22",
         "apache-beam>=2.77,<3",
+        "google-crc32c>=1.5,<2",
         "keras>=3.15,<4",
         "numpy>=2.2,<3",
         "pillow>=11",

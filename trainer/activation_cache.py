@@ -212,7 +212,7 @@ def _allocate(
         except OSError as error:
             raise OutputError(
                 f"the cache of activations needs {size >> 20} MB in {tempfile.gettempdir()}: "
-                f"{error.strerror}. Let TMPDIR name a larger disk, or set fewer views"
+                f"{error.strerror}. Free some space there, or set fewer trainer.augmentation.views"
             ) from error
         return np.memmap(file, dtype, "r+", shape=shape)
 
