@@ -5,11 +5,14 @@ output goes to the run's log, and it can tell how this process ended.
 """
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from pathlib import Path
 
 from absl import flags
 from ml_metadata.proto import metadata_store_pb2
@@ -68,11 +71,9 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
     connection = metadata.connection_config(config.metadata, output.metadata)
     _keep_apart(output, config, connection)
     pipeline = create_pipeline(config, _locations(config, output, data), run.id, connection)
-    # TFX and Beam put what they unpack and shuffle where tempfile says.
-    output.scratch.mkdir(exist_ok=True)
-    tempfile.tempdir = str(output.scratch)
     try:
-        run_dag(pipeline, run.id)
+        with _temporary_files_in(output.scratch):
+            run_dag(pipeline, run.id)
     finally:
         outputs = metadata.run_outputs(connection, run.id)
         uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
@@ -89,6 +90,17 @@ def _keep_apart(
             "the metadata store is not the one that earlier runs were recorded in: their "
             "artifacts were removed, and every node runs anew"
         )
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """TFX and Beam put what they unpack and shuffle where tempfile says."""
+    folder.mkdir(exist_ok=True)
+    former, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = former
 
 
 def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:
