@@ -191,7 +191,14 @@ def start(
         [*prefix, sys.executable, "-c", DRIVER, str(output.root), str(stand_in), scenario],
         env=environment,
         stdout=subprocess.DEVNULL,
+        preexec_fn=hear_signals,
     )
+
+
+def hear_signals() -> None:
+    """Tests started in the background inherit that they ignore signals, which the command keeps."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def running_pids(output: Output) -> list[int]:
