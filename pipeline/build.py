@@ -161,7 +161,7 @@ def _transform(
             "transform_config": config.transform.model_dump_json(),
             "image_size": resolve_image_size(config.transform, config.trainer),
             "batch_size": config.transform.batch_size,
-            "code_digest": code_digest("trainer.preprocessing", *_CONTRACT),
+            "code_digest": code_digest("trainer.preprocessing", "components.transform", *_CONTRACT),
         },
     )
 

@@ -20,6 +20,7 @@ from rich.text import Text
 from components.errors import InputError
 from pipeline import demo as demo_data
 from pipeline.clean import clean as clean_output
+from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute
@@ -157,7 +158,8 @@ def clean(
 def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOption = None) -> None:
     """Show how the last run's data departs from the schema in force."""
     with _errors_told():
-        settings, place = effective_config(config, sets or ()), Output.existing(output)
+        place = Output.existing(output)
+        settings = _settings_of_last_run(place, config, sets)
         from pipeline import schema_commands  # imports TensorFlow Data Validation
 
         display = _display(False, False)
@@ -174,12 +176,21 @@ def schema_accept(
 ) -> None:
     """Take a schema that the last run's data follows as the one in force from now on."""
     with _errors_told():
-        settings, place = effective_config(config, sets or ()), Output.existing(output)
+        place = Output.existing(output)
+        settings = _settings_of_last_run(place, config, sets)
         from pipeline import schema_commands  # imports TensorFlow Data Validation
 
         display = _display(False, False)
         with hold(place.lock, "effnet schema accept", wait, display.note):
             display.note(f"wrote {schema_commands.accept(place, settings)}")
+
+
+def _settings_of_last_run(
+    place: Output, config: Path | None, sets: list[str] | None
+) -> PipelineConfig:
+    """Where no file is named, what the last run went by says which model and store are meant."""
+    written = [run.config for run in place.all_runs() if run.config.is_file()]
+    return effective_config(config or (written[-1] if written else None), sets or ())
 
 
 def _run(request: Request, display: Display, as_json: bool) -> None:

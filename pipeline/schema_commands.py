@@ -27,7 +27,6 @@ _STATISTICS_FILE = "FeatureStats.pb"
 class Checked:
     """What the last run that got as far as the check of its data had to check."""
 
-    run_id: str
     report: Report
     schema: schema_pb2.Schema
     anomalies: types.Artifact
@@ -82,7 +81,6 @@ def _last_checked(output: Output, config: PipelineConfig) -> Checked:
         if {"ingestion", "reference", "anomalies", "statistics"} <= found.keys():
             reference = artifact_utils.get_single_uri(found["reference"])
             return Checked(
-                run_id=run.id,
                 report=read_report(artifact_utils.get_single_uri(found["ingestion"])),
                 schema=read_schema(Path(io_utils.get_only_uri_in_dir(reference))),
                 anomalies=artifact_utils.get_single_instance(found["anomalies"]),

@@ -96,7 +96,9 @@ class TrainConfig(Settings):
         description="imagenet (installed with lite0, by pip for other Lite members, a download "
         "for B0 to B7) or none (random)",
     )
-    seed: int = Field(0, ge=0, description="of initial weights, order, dropout and augmentation")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of initial weights, order, dropout and augmentation"
+    )
     batch_size: int = Field(32, ge=1, description="images a training step")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped in the head")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="probability spread over classes")

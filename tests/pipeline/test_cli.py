@@ -191,3 +191,11 @@ def test_the_version_is_told(effnet):
 
     assert result.exit_code == 0
     assert result.stdout.startswith("effnet-tfx ")
+
+
+def test_schema_commands_go_by_what_the_last_run_went_by(effnet, child_plays, arguments, output):
+    child_plays("pushed")
+    assert effnet([*arguments, "--set", "serving.model_name=hats"]).exit_code == 0
+    settings = cli._settings_of_last_run(output, None, ["schema.on_anomaly=warn"])
+    assert settings.serving.model_name == "hats"
+    assert settings.data_schema.on_anomaly == "warn"
