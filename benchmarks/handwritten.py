@@ -31,7 +31,9 @@ def main() -> None:
         for split in ("train", "val", "test")
     )
     backbone, model = build(len(train.class_names), config)
-    train, val, test = (data.cache().prefetch(tf.data.AUTOTUNE) for data in (train, val, test))
+    # Shuffled behind the cache, which would keep one order for all epochs.
+    train = train.cache().shuffle(1000).prefetch(tf.data.AUTOTUNE)
+    val, test = (data.cache().prefetch(tf.data.AUTOTUNE) for data in (val, test))
     for stage in config.stages:
         unfreeze(backbone, stage)
         model.compile(
