@@ -41,7 +41,8 @@ def test_a_gate_that_could_never_pass_is_told_before_the_training(
 
 @pytest.mark.parametrize("rule", ["{label: dog}", "{format: jpeg}"])
 def test_slices_that_may_have_images_pass(preflight, image_folders, rule):
-    preflight(effective_config(sets=[f"gate.rules.0.slice={rule}"]), str(image_folders))
+    config = effective_config(sets=[f"gate.rules.0.slice={rule}"])
+    assert preflight(config, str(image_folders)).startswith("found 12 images (folders)")
 
 
 @pytest.mark.parametrize("folder", [".", "output"])
@@ -51,7 +52,9 @@ def test_an_output_that_would_be_taken_for_data_is_refused(image_folders, folder
 
 
 def test_data_may_lie_in_the_output(image_folders):
-    module.preflight(effective_config(), str(image_folders), Output.at(image_folders.parent))
+    output = Output.at(image_folders.parent)
+    said = module.preflight(effective_config(), str(image_folders), output)
+    assert said.startswith("found 12 images (folders)")
 
 
 def test_a_missing_schema_is_told(preflight, image_folders):
