@@ -32,7 +32,6 @@ from pipeline.code_digest import code_digest
 from pipeline.config import PipelineConfig
 from trainer.config import resolve_image_size
 
-PIPELINE_NAME = "effnet"
 _CONTRACT = ("components.features", "components.image_ops")
 
 
@@ -44,6 +43,11 @@ class Locations:
     model_dir: str  # versions of the model that serves
     artifacts: str  # TFX's pipeline root
     schema_file: str  # curated or accepted schema; "" where there is none
+
+    @property
+    def pipeline_name(self) -> str:
+        """Names the pipeline by where it writes: others in the same metadata store stay apart."""
+        return f"effnet-{hashlib.sha256(self.artifacts.encode()).hexdigest()[:12]}"
 
 
 def create_pipeline(
@@ -60,53 +64,48 @@ def create_pipeline(
         run_id: recorded with a pushed model.
         metadata: ML Metadata's store; None where the orchestrator brings its own.
     """
-    baseline = ServingBaseline(model_dir=locations.model_dir)
+    return Pipeline(
+        pipeline_name=locations.pipeline_name,
+        pipeline_root=locations.artifacts,
+        components=_components(config, locations, run_id),
+        enable_cache=True,
+        metadata_connection_config=metadata,
+        beam_pipeline_args=list(config.beam.arguments),
+    )
+
+
+def _components(config: PipelineConfig, locations: Locations, run_id: str) -> list[BaseNode]:
+    baseline = ServingBaseline(
+        model_dir=locations.model_dir, code_digest=code_digest("components.serving_baseline")
+    )
     example_gen = ImageExampleGen(
         data_path=locations.data,
         data_config=config.data,
         splits_config=config.splits,
         code_digest=code_digest("components.image_example_gen", *_CONTRACT),
     )
-    examples = example_gen.outputs["examples"]
-    statistics = StatisticsGen(examples=examples, stats_options=_statistics_options())
+    statistics = StatisticsGen(
+        examples=example_gen.outputs["examples"], stats_options=_statistics_options()
+    )
     schema = SchemaGen(statistics=statistics.outputs["statistics"])
     checks = _check_data(config, locations, example_gen, statistics, schema, baseline)
-    reference, data_check = checks[0], checks[-1]
     transform = _transform(config, example_gen, schema)
-    transform.add_upstream_node(data_check)
+    transform.add_upstream_node(checks[-1])
     trainer = _trainer(config, transform, schema)
-    evaluator = Evaluator(
-        examples=examples,
-        example_splits=[features.TEST],
-        model=trainer.outputs["model"],
-        baseline_model=baseline.outputs["baseline"],
-        eval_config=gate.eval_config(config.gate),
-    )
+    evaluator = _evaluator(config, example_gen, trainer, baseline)
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        schema=reference.outputs["reference"],
+        schema=checks[0].outputs["reference"],
         model_dir=locations.model_dir,
-        facts={"run_id": run_id, "backbone": config.trainer.backbone},
+        facts={
+            "run_id": run_id,
+            "backbone": config.trainer.backbone,
+            "splits": config.splits.model_dump_json(),
+        },
     )
-    return Pipeline(
-        pipeline_name=PIPELINE_NAME,
-        pipeline_root=locations.artifacts,
-        components=[
-            example_gen,
-            statistics,
-            schema,
-            baseline,
-            *checks,
-            transform,
-            trainer,
-            evaluator,
-            pusher,
-        ],
-        enable_cache=True,
-        metadata_connection_config=metadata,
-        beam_pipeline_args=list(config.beam.arguments),
-    )
+    before = [example_gen, statistics, schema, baseline, *checks]
+    return [*before, transform, trainer, evaluator, pusher]
 
 
 def _statistics_options() -> tfdv.StatsOptions:
@@ -132,6 +131,7 @@ def _check_data(
         baseline=baseline.outputs["baseline"],
         schema_file=file,
         schema_digest=hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "",
+        code_digest=code_digest("components.reference_schema", *_CONTRACT),
     )
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=reference.outputs["reference"]
@@ -141,6 +141,7 @@ def _check_data(
         schema=reference.outputs["reference"],
         anomalies=validator.outputs["anomalies"],
         settings=config.data_schema,
+        code_digest=code_digest("components.data_check", *_CONTRACT),
     )
     return [reference, validator, data_check]
 
@@ -179,4 +180,20 @@ def _trainer(config: PipelineConfig, transform: Transform, schema: SchemaGen) ->
             "transform_config": config.transform.model_dump_json(),
             "code_digest": code_digest("trainer", *_CONTRACT),
         },
+    )
+
+
+def _evaluator(
+    config: PipelineConfig,
+    example_gen: ImageExampleGen,
+    trainer: Trainer,
+    baseline: ServingBaseline,
+) -> Evaluator:
+    return Evaluator(
+        examples=example_gen.outputs["examples"],
+        example_splits=[features.TEST],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["baseline"],
+        eval_config=gate.eval_config(config.gate),
+        code_digest=code_digest("components.evaluator", *_CONTRACT),
     )

@@ -1,17 +1,23 @@
-"""Digests of source code, so that edited code is never answered from the cache.
+"""Digests of the code that a node runs, so that other code is never answered from the cache.
 
-TFX's cache knows a node's inputs and parameters but not the code that it runs, so the digest is
-one of the parameters.
+TFX's cache knows a node's inputs and parameters but neither our code nor the libraries' versions,
+so their digest is one of the parameters.
 """
 
 import hashlib
 import importlib.util
+import json
 from pathlib import Path
+
+from pipeline.summary import library_versions
 
 
 def code_digest(*modules: str) -> str:
-    """Returns the hex SHA-256 of modules' sources; of a package, everything in it."""
-    digest = hashlib.sha256()
+    """Returns the hex SHA-256 of the libraries' versions and of modules' sources.
+
+    Of a package, everything in it counts.
+    """
+    digest = hashlib.sha256(json.dumps(library_versions(), sort_keys=True).encode())
     for module in modules:
         for file in _sources(module):
             digest.update(file.read_bytes())

@@ -17,6 +17,16 @@ METADATA_PASSWORD_VARIABLE = "EFFNET_METADATA_PASSWORD"
 METRICS = ("accuracy", "log_loss")  # what a rule can judge
 LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss"})
 
+_RUNNERS = (
+    "FnApiRunner",
+    "DirectRunner",
+    "PrismRunner",
+    "PortableRunner",
+    "FlinkRunner",
+    "SparkRunner",
+    "DataflowRunner",
+)
+
 
 class RuleConfig(Settings):
     """One rule of the gate; a candidate must pass all of them."""
@@ -32,7 +42,8 @@ class RuleConfig(Settings):
     max_decline: float | None = Field(
         None,
         ge=0,
-        description="how much worse than the model that serves (same images) it may be",
+        description="how much worse than the model that serves it may be on the same images; of "
+        "classes that this model does not know, it is spared",
     )
 
     @field_validator("metric")
@@ -131,6 +142,15 @@ class BeamConfig(Settings):
         description="pipeline arguments of Apache Beam; the default runs in one process on this "
         "machine (naming an image, which that runner ignores, spares a build of TFX at every node)",
     )
+
+    @field_validator("arguments")
+    @classmethod
+    def _known_runner(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for argument in value:
+            name, _, runner = argument.partition("=")
+            if name == "--runner" and "." not in runner:  # else a class by its dotted name
+                nearest(runner, _RUNNERS, "Beam runner")
+        return value
 
 
 class PipelineConfig(Settings):

@@ -1,6 +1,6 @@
 """The gate: rules of the configuration as TFMA thresholds, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,15 @@ def judge(config: GateConfig, evaluation: Evaluation) -> list[Rule]:
     return [verdict for rule in config.rules for verdict in _judge(rule, evaluation)]
 
 
+def contradiction(blessed: bool, rules: Sequence[Rule]) -> str | None:
+    """Returns how TFMA's verdict differs from ours; None where the two agree, as they must."""
+    if blessed == all(rule.passed for rule in rules):
+        return None
+    failed = ", ".join(rule.metric for rule in rules if not rule.passed) or "none"
+    verdict = "blessed" if blessed else "did not bless"
+    return f"the Evaluator {verdict} the model, but of the rules as told here failed: {failed}"
+
+
 def slice_name(part: Slice) -> str:
     """Returns a slice as people read it; "" for all examples."""
     return ", ".join(f"{column}={value}" for column, value in part)
@@ -136,7 +145,7 @@ def _judge(rule: RuleConfig, evaluation: Evaluation) -> list[Rule]:
 def _judge_change(
     rule: RuleConfig, value: float | None, baseline: Mapping[str, float]
 ) -> tuple[str, bool]:
-    """Against the model that serves, on the same images."""
+    """Against the model that serves, which is spared the images of classes that it lacks."""
     decline, reference = rule.max_decline or 0.0, baseline.get(rule.metric)
     if rule.metric in LOWER_IS_BETTER:
         sign, passed = "<= serving {} + {:g}", lambda change: change <= decline

@@ -96,11 +96,6 @@ class RunFolder:
         """What `effnet run --json` prints."""
         return self.path / "summary.json"
 
-    @property
-    def report(self) -> Path:
-        """The page that a person reads."""
-        return self.path / "report.html"
-
 
 @dataclass(frozen=True)
 class Output:

@@ -29,8 +29,9 @@ from pipeline.clean import clear_strange_artifacts
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output, RunFolder
 from pipeline.masked_log import passwords_masked
-from pipeline.options import read_file
-from pipeline.outcome import read_outcome
+from pipeline.options import effective_config
+from pipeline.outcome import read_outcome, tell_again
+from pipeline.progress import read_events
 from pipeline.summary import Outcome
 
 # Told by their text: shutil gathers errors in one without a number, TensorFlow and SQLite have
@@ -67,7 +68,7 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
     Raises:
         InputError: if the data can't be trained on.
     """
-    config = read_file(run.config)
+    config = effective_config(run.config)
     connection = metadata.connection_config(config.metadata, output.metadata)
     _keep_apart(output, config, connection)
     pipeline = create_pipeline(config, _locations(config, output, data), run.id, connection)
@@ -78,7 +79,8 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
         outputs = metadata.run_outputs(connection, run.id)
         uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
         run_events.record("artifacts", uris=sorted(uris))
-    return read_outcome(config.gate, outputs)
+        tell_again(outputs, read_events(run.events))
+    return read_outcome(config, outputs)
 
 
 def _keep_apart(
@@ -142,7 +144,8 @@ def failed_outcome(error: BaseException) -> Outcome:
             return Outcome.failed(
                 "fault",
                 "the disk, or its quota, is full; free some space (effnet clean removes what old "
-                "runs left) and run again: finished nodes are taken from the cache",
+                "runs left) and run again: finished nodes are taken from the cache "
+                f"({str(cause)[:1000]})",
             )
         cause = cause.__cause__ or cause.__context__
     text = str(error).strip()

@@ -21,11 +21,17 @@ def connection_config(
 
     Raises:
         ConfigError: if a MySQL store is configured and its password is not in the environment.
-        RuntimeError: if that store doesn't let us in.
+        RuntimeError: if the store can't be opened.
     """
     if config.url == "sqlite":
         sqlite_file.parent.mkdir(parents=True, exist_ok=True)
-        return tfx_metadata.sqlite_metadata_connection_config(str(sqlite_file))
+        connection = tfx_metadata.sqlite_metadata_connection_config(str(sqlite_file))
+        _try_out(
+            connection,
+            f"the metadata store '{sqlite_file}' can't be read: it is damaged, or not one of ML "
+            "Metadata's. Move it away, and every node runs anew",
+        )
+        return connection
     url = urlsplit(config.url)
     connection = tfx_metadata.mysql_metadata_connection_config(
         host=url.hostname,
@@ -34,21 +40,22 @@ def connection_config(
         username=unquote(url.username or ""),
         password=config.password(),
     )
-    _try_out(connection, config.url)
+    _try_out(
+        connection,
+        f"metadata.url '{config.url}' can't be connected to: see that the server runs and is "
+        "reached from here, that the database exists, and that user and password "
+        f"({METADATA_PASSWORD_VARIABLE}) are right",
+    )
     return connection
 
 
-def _try_out(connection: metadata_store_pb2.ConnectionConfig, url: str) -> None:
+def _try_out(connection: metadata_store_pb2.ConnectionConfig, message: str) -> None:
     """MLMD's own error names neither the server nor what is wrong with it."""
     try:
         with tfx_metadata.Metadata(connection):
             pass
     except RuntimeError as error:
-        raise RuntimeError(
-            f"metadata.url '{url}' can't be connected to: see that the server runs and is reached "
-            "from here, that the database exists, and that user and password "
-            f"({METADATA_PASSWORD_VARIABLE}) are right ({error})"
-        ) from None
+        raise RuntimeError(f"{message} ({error})") from None
 
 
 def newest_execution(connection: metadata_store_pb2.ConnectionConfig) -> int:

@@ -40,11 +40,6 @@ def effective_config(
         raise ConfigError(f"{named} can't be used (`effnet config` helps): {error}") from None
 
 
-def read_file(file: Path) -> PipelineConfig:
-    """Reads a whole configuration, such as a run leaves beside its summary."""
-    return effective_config(file)
-
-
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is given twice, of which YAML would silently take the last."""
 

@@ -15,7 +15,29 @@ EXIT_FAULT = 1
 EXIT_INPUT = 2
 EXIT_REFUSED = 3
 
-_LIBRARIES = ("effnet-tfx", "tfx", "tensorflow", "keras", "apache-beam", "numpy")
+_LIBRARIES = (
+    "effnet-tfx",
+    "tfx",
+    "tensorflow",
+    "tensorflow-transform",
+    "tensorflow-data-validation",
+    "tensorflow-model-analysis",
+    "keras",
+    "apache-beam",
+    "numpy",
+    "pillow",
+)
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the installed versions, without importing any of the libraries."""
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 class _Record(BaseModel):
@@ -66,7 +88,6 @@ class Outcome(_Record):
     slices: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: Images = Images()
     pushed_path: str | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
     error: Failure | None = None
 
     @classmethod
@@ -94,14 +115,13 @@ class Summary(Outcome):
     backbone: str
     data: str
     seconds: dict[str, float]
+    versions: dict[str, str] = Field(default_factory=library_versions)
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, outcome: Outcome, **facts: Any) -> Self:
-        """Adds facts to an outcome, and the libraries' versions if the child told none."""
-        told = dict(outcome)
-        told["versions"] = outcome.versions or library_versions()
-        return cls(**{**told, **facts})
+        """Adds facts to an outcome."""
+        return cls(**{**dict(outcome), **facts})
 
     @property
     def exit_status(self) -> int:
@@ -113,14 +133,3 @@ class Summary(Outcome):
     def to_json(self) -> str:
         """The text of summary.json."""
         return self.model_dump_json(indent=2)
-
-
-def library_versions() -> dict[str, str]:
-    """Returns the installed versions, without importing any of the libraries."""
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -38,8 +38,6 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
         )
     if summary.error is not None:
         yield _text(summary.error.message, STYLES["failed"], lines=True)
-    if run.report.is_file():
-        yield _text(f"report: {run.report}")
     yield _text(f"next: {_next(summary, run)}")
 
 

@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 
 from components import run_events
-from components.errors import OutputError
 from trainer.augmentation import augment
 from trainer.config import AugmentationConfig, CacheConfig
 from trainer.input_pipeline import ExampleIndex, read_pixels
@@ -146,7 +145,7 @@ def compute_activations(
         The activations at the cut.
 
     Raises:
-        OutputError: the cache does not fit on the disk.
+        OSError: the cache does not fit on the disk.
     """
     augmentation = augmentation or AugmentationConfig(views=1)
     views = augmentation.views or 1
@@ -172,7 +171,7 @@ def load_pixels(
     """Reads a split's images into one array, uint8 [images, size, size, 3].
 
     Raises:
-        OutputError: the array does not fit on the disk.
+        OSError: the array does not fit on the disk.
     """
     values = _allocate((len(index), image_size, image_size, 3), config, np.dtype(np.uint8))
     start = 0
@@ -210,9 +209,10 @@ def _allocate(
             # A hole that can't be filled later would kill the process without a word.
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
-            raise OutputError(
-                f"the cache of activations needs {size >> 20} MB in {tempfile.gettempdir()}: "
-                f"{error.strerror}. Free some space there, or set fewer trainer.augmentation.views"
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: the cache of activations needs {size >> 20} MB in "
+                f"{tempfile.gettempdir()}; fewer trainer.augmentation.views need less",
             ) from error
         return np.memmap(file, dtype, "r+", shape=shape)
 

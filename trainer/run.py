@@ -53,7 +53,7 @@ def run_fn(fn_args: Any) -> None:
         DataError: the examples can't be trained on.
         ConfigError: the backbone can't be built as configured.
         InputError: its weights can't be had, or a loss is not finite.
-        OutputError: the cache of activations does not fit on the disk.
+        OSError: the cache of activations does not fit on the disk.
     """
     config = TrainConfig.parse_json(fn_args.custom_config["train_config"])
     transform = TransformConfig.parse_json(fn_args.custom_config["transform_config"])

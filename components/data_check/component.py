@@ -15,7 +15,10 @@ from components.data_check.config import SchemaConfig
 class DataCheckSpec(ComponentSpec):
     """What is judged, and by which settings."""
 
-    PARAMETERS: ClassVar = {"settings": ExecutionParameter(type=str)}
+    PARAMETERS: ClassVar = {
+        "settings": ExecutionParameter(type=str),
+        "code_digest": ExecutionParameter(type=str),
+    }
     INPUTS: ClassVar = {
         "ingestion": ChannelParameter(type=simple_artifacts.File),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
@@ -36,14 +39,24 @@ class DataCheck(base_component.BaseComponent):
         schema: types.BaseChannel,
         anomalies: types.BaseChannel,
         settings: SchemaConfig,
+        code_digest: str,
     ):
-        """Takes channels of ImageExampleGen's report, a Schema and ExampleAnomalies."""
+        """Takes what is judged.
+
+        Args:
+            ingestion: channel of one File, by ImageExampleGen.
+            schema: channel of one Schema, by ReferenceSchema.
+            anomalies: channel of one ExampleAnomalies.
+            settings: what stops the run.
+            code_digest: of this package's sources; part of the cache key.
+        """
         super().__init__(
             DataCheckSpec(
                 ingestion=ingestion,
                 schema=schema,
                 anomalies=anomalies,
                 settings=settings.model_dump_json(),
+                code_digest=code_digest,
                 findings=types.Channel(type=simple_artifacts.File),
             )
         )

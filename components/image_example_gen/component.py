@@ -44,7 +44,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
         data_path: str,
         data_config: DataConfig,
         splits_config: SplitsConfig,
-        code_digest: str = "",
+        code_digest: str,
     ) -> None:
         """Constructs the component.
 
@@ -53,7 +53,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
             May be a runtime parameter.
           data_config: layout, field names, limits and the span to take.
           splits_config: shares of the splits.
-          code_digest: digest of this package's sources, so that TFX's cache knows of changes.
+          code_digest: of this package's sources; part of the cache key.
         """
         spec = ImageExampleGenSpec(
             data_path=data_path,

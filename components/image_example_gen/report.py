@@ -27,10 +27,11 @@ def make_report(
 ) -> Report:
     """Sums up what was found, as JSON values.
 
-    layout, span; images: split -> class -> count; formats: format -> count; exif_rotated: count;
-    rejected: count, share in [0, 1], by_reason; copies: sets of ids of the same content, with
-    the ids that were dropped from a lesser split; contradictory_labels: ids and labels of the
-    same content; ignored: suffix -> count of files; renamed: column -> feature.
+    layout, span; official_splits: those that the data names; images: split -> class -> count;
+    formats: format -> count; exif_rotated: count; rejected: count, share in [0, 1], by_reason;
+    copies: sets of ids of the same content, with the ids that were dropped from a lesser split;
+    contradictory_labels: ids and labels of the same content; ignored: suffix -> count of files;
+    renamed: column -> feature.
     """
     kept = [image for images in division.splits.values() for image in images]
     total = len(kept) + len(division.dropped) + len(rejected)
@@ -38,6 +39,7 @@ def make_report(
     return {
         "layout": listing.layout,
         "span": location.span_name,
+        "official_splits": sorted({image.item.split for image in kept if image.item.split}),
         "images": {
             split: dict(sorted(Counter(image.item.label for image in images).items()))
             for split, images in division.splits.items()
@@ -81,6 +83,16 @@ def read_report(folder: str) -> Report:
     """Reads the `report.json` that `write_report` wrote."""
     with fileio.open(os.path.join(folder, REPORT_FILE), "r") as file:
         return json.loads(file.read())
+
+
+def tell_again(folder: str) -> None:
+    """Tells a run that takes ingestion from the cache what it told the run that it ran in."""
+    announce(read_report(folder))
+    run_dir = run_events.run_dir()
+    if run_dir is not None:
+        fileio.copy(
+            os.path.join(folder, REJECTED_FILE), str(run_dir / REJECTED_FILE), overwrite=True
+        )
 
 
 def announce(report: Report) -> None:

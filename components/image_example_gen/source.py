@@ -152,10 +152,10 @@ def check_labels(labels: set[str]) -> None:
 def walk(root: str) -> Iterator[FoundFile]:
     """Yields the regular files below `root`, in order of their names, without hidden ones.
 
-    Symlinks to files inside the root are followed, to folders they aren't.
+    Symlinks to files inside the root are followed.
 
     Raises:
-      DataError: if a symlink leads out of the root.
+      DataError: if a symlink leads out of the root, or to a folder.
     """
     pending = [root]
     while pending:
@@ -168,6 +168,7 @@ def walk(root: str) -> Iterator[FoundFile]:
                 continue
             if entry.is_symlink():
                 refuse_escape(root, entry.path, os.path.realpath(entry.path))
+                _refuse_linked_folder(entry)
             if entry.is_dir(follow_symlinks=False):
                 subfolders.append(entry.path)
             elif entry.is_file():
@@ -175,6 +176,16 @@ def walk(root: str) -> Iterator[FoundFile]:
                 relative = text_of(os.path.relpath(entry.path, root)).replace(os.sep, "/")
                 yield FoundFile(entry.path, relative, status.st_size, status.st_mtime_ns)
         pending.extend(reversed(subfolders))
+
+
+def _refuse_linked_folder(entry: os.DirEntry) -> None:
+    """Its images would be listed twice, or the walk never end; to pass over it loses a class."""
+    if entry.is_dir():
+        target = text_of(os.path.realpath(entry.path))
+        raise DataError(
+            f"{text_of(entry.path)} is a link to a folder, {target}: links to files are followed, "
+            "to folders they are not. Move or copy the folder there"
+        )
 
 
 def refuse_escape(root: str, given: str, target: str) -> None:

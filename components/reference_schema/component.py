@@ -17,6 +17,7 @@ class ReferenceSchemaSpec(ComponentSpec):
     PARAMETERS: ClassVar = {
         "schema_file": ExecutionParameter(type=str),
         "schema_digest": ExecutionParameter(type=str),
+        "code_digest": ExecutionParameter(type=str),
     }
     INPUTS: ClassVar = {
         "inferred": ChannelParameter(type=standard_artifacts.Schema),
@@ -45,6 +46,7 @@ class ReferenceSchema(base_component.BaseComponent):
         baseline: types.BaseChannel,
         schema_file: str,
         schema_digest: str,
+        code_digest: str,
     ):
         """Takes the three sources.
 
@@ -54,6 +56,7 @@ class ReferenceSchema(base_component.BaseComponent):
             baseline: channel of one Model, by ServingBaseline; may be empty.
             schema_file: a curated or accepted schema, or "".
             schema_digest: of that file; part of the cache key, since the file may change.
+            code_digest: of this package's sources; part of the cache key.
         """
         super().__init__(
             ReferenceSchemaSpec(
@@ -62,6 +65,7 @@ class ReferenceSchema(base_component.BaseComponent):
                 baseline=baseline,
                 schema_file=schema_file,
                 schema_digest=schema_digest,
+                code_digest=code_digest,
                 reference=types.Channel(type=standard_artifacts.Schema),
             )
         )

@@ -10,13 +10,17 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components.serving_baseline import driver, executor
 
 MODEL_DIR = "model_dir"
+CODE_DIGEST = "code_digest"
 BASELINE = "baseline"
 
 
 class ServingBaselineSpec(ComponentSpec):
     """Where to look, and what comes out."""
 
-    PARAMETERS: ClassVar = {MODEL_DIR: ExecutionParameter(type=str)}
+    PARAMETERS: ClassVar = {
+        MODEL_DIR: ExecutionParameter(type=str),
+        CODE_DIGEST: ExecutionParameter(type=str),
+    }
     INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
     OUTPUTS: ClassVar = {BASELINE: ChannelParameter(type=standard_artifacts.Model)}
 
@@ -32,7 +36,8 @@ class ServingBaseline(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, model_dir: str):
-        """Takes the folder of the model's versions."""
+    def __init__(self, model_dir: str, code_digest: str):
+        """Takes the folder of the model's versions, and the digest of this package's sources."""
         baseline = types.Channel(type=standard_artifacts.Model)
-        super().__init__(ServingBaselineSpec(model_dir=model_dir, baseline=baseline))
+        spec = ServingBaselineSpec(model_dir=model_dir, code_digest=code_digest, baseline=baseline)
+        super().__init__(spec)

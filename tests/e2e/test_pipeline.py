@@ -23,6 +23,7 @@ from PIL import Image
 
 from components import run_events
 from components.errors import DataError
+from components.image_example_gen.report import REJECTED_FILE
 from components.model_versions import serving_version
 from pipeline import local, schema_commands
 from pipeline.config import PipelineConfig
@@ -49,6 +50,7 @@ gate:
     - {metric: accuracy, slice: {finish: matt}, min: 0.6, max_decline: 0.05}
   slices: [finish]
 """
+UNREADABLE = 1
 # Everything that a new baseline doesn't concern.
 FROM_THE_CACHE = ("ImageExampleGen", "StatisticsGen", "SchemaGen", "Transform", "Trainer")
 
@@ -64,11 +66,13 @@ def picture(label: str, seed: int) -> Image.Image:
 
 
 def write_data(root: Path, labels: tuple[str, ...], count: int = 45) -> Path:
-    """Writes PNGs and their manifest."""
+    """Writes PNGs, one of them broken, and their manifest."""
     (root / "images").mkdir(parents=True, exist_ok=True)
+    (root / "images/broken.png").write_text("no picture", encoding="utf-8")
     with open(root / "labels.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["image", "label", "finish"])
+        rows.writerow(["images/broken.png", labels[0], "matt"])
         for label in labels:
             for number in range(count):
                 name = f"images/{label}-{number}.png"
@@ -149,7 +153,7 @@ def test_after_a_kill_the_next_run_goes_on_and_pushes(
     assert first_run["metrics"]["accuracy"] >= 0.7
     assert set(first_run["slices"]) >= {"label=blue", "label=red", "finish=matt"}
     assert {rule["slice"] for rule in first_run["rules"]} == {None, "finish=matt"}
-    assert sum(first_run["images"].values()) == 90
+    assert sum(first_run["images"].values()) == 90 + UNREADABLE
     (killed, finished) = project.output.all_runs()
     assert not killed.outcome.exists()
     progress = read_events(finished.events)
@@ -180,6 +184,14 @@ def test_the_same_again_is_unchanged(project: Project, config: PipelineConfig) -
     found = states(progress)
     assert {name: found[name] for name in FROM_THE_CACHE} == dict.fromkeys(FROM_THE_CACHE, "cached")
     assert os.listdir(project.output.serving("classifier")) == ["1"]
+    # What those nodes found is told again.
+    assert (progress.images["train"], progress.images["rejected"]) == (
+        outcome.images.train,
+        UNREADABLE,
+    )
+    assert any("set aside" in warning for warning in progress.warnings)
+    (*_, newest) = project.output.all_runs()
+    assert "broken.png" in (newest.path / REJECTED_FILE).read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("first_run")
@@ -206,9 +218,12 @@ def test_a_new_class_stops_the_run_until_it_is_accepted(
         project.run_here(config)
     assert any("'green'" in line for line in schema_commands.diff(project.output, config))
     accepted = schema_commands.accept(project.output, config)
-    outcome, _ = project.run_here(config)
+    resplit = effective_config(project.config_file, ["splits.salt=other"])
+    outcome, progress = project.run_here(resplit)
     assert outcome.verdict == "pushed"
     assert "label=green" in outcome.slices
+    assert any("it was judged on those" in warning for warning in progress.warnings)
+    assert any("other settings of splits" in warning for warning in progress.warnings)
     version = serving_version(project.output.serving("classifier"))
     assert version is not None
     assert version.number == 2

@@ -8,6 +8,7 @@ from components.errors import ConfigError
 from pipeline import gate
 from pipeline.config import GateConfig
 from pipeline.gate import Evaluation
+from pipeline.summary import Rule
 
 HAT = (("label", "hat"),)
 
@@ -67,6 +68,15 @@ def test_a_slice_without_examples_is_refused_with_its_reason() -> None:
     )
     assert (verdict.slice, verdict.value, verdict.passed) == ("label=hat", None, False)
     assert verdict.reason == "no test image belongs to this slice"
+
+
+def test_a_blessing_that_contradicts_the_rules_is_noticed() -> None:
+    passed = Rule(metric="accuracy", value=0.9, bound=">= 0.8", passed=True)
+    failed = Rule(metric="log_loss", value=0.9, bound="<= 0.8", passed=False)
+    assert gate.contradiction(True, [passed]) is None
+    assert gate.contradiction(False, [passed, failed]) is None
+    assert "blessed the model" in (gate.contradiction(True, [passed, failed]) or "")
+    assert "did not bless" in (gate.contradiction(False, [passed]) or "")
 
 
 @pytest.mark.parametrize(

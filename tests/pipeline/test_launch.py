@@ -16,7 +16,7 @@ from pipeline.clean import clear_scratch
 from pipeline.launch import launch
 from pipeline.layout import Output, new_run_id
 from pipeline.lock import hold
-from pipeline.options import read_file
+from pipeline.options import effective_config
 from pipeline.progress import Progress
 from pipeline.supervisor import supervise
 
@@ -108,7 +108,7 @@ def test_the_effective_configuration_stands_beside_the_summary(request_to_run, r
     launch(request_to_run, recorder, stand_in("refused"))
 
     (run,) = request_to_run.output.all_runs()
-    assert read_file(run.config) == request_to_run.config
+    assert effective_config(run.config) == request_to_run.config
 
 
 def test_a_killed_child_is_told_with_the_end_of_its_log(request_to_run, recorder, stand_in):

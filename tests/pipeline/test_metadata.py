@@ -16,6 +16,14 @@ def test_a_store_that_cannot_be_reached_is_told_without_the_password(monkeypatch
     assert "S3cret" not in str(told.value)
 
 
+def test_a_damaged_store_is_told_with_its_place(tmp_path):
+    store = tmp_path / "metadata.sqlite"
+    store.write_bytes(b"no database " * 500)
+
+    with pytest.raises(RuntimeError, match=r"metadata\.sqlite' can't be read.*Move it away"):
+        connection_config(MetadataConfig(), store)
+
+
 def test_the_newest_execution_is_found(tmp_path):
     connection = connection_config(MetadataConfig(), tmp_path / "metadata.sqlite")
     assert newest_execution(connection) == 0

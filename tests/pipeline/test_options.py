@@ -6,7 +6,7 @@ from components.settings import Settings
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.demo import CONFIG as DEMO_CONFIG
-from pipeline.options import effective_config, read_file
+from pipeline.options import effective_config
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_backbone_is_short_for_the_trainers():
         ("splits..train=3", "key.path=value"),
         ("data.class_names=[cat", "not valid YAML"),
         ("metadata.url=mysql://ann@db:99999/mlmd", "metadata.url: Port out of range"),
+        ("beam.arguments=[--runner=FlinkRuner]", "did you mean 'FlinkRunner'"),
         ("data.max_pixels={a: 1, a: 2}", "'a' is given twice"),
     ],
 )
@@ -122,7 +123,7 @@ def test_a_password_in_a_url_is_not_repeated():
 def test_a_rendered_configuration_reads_back_the_same(config_file, sets):
     config = effective_config(sets=sets)
 
-    assert read_file(config_file(render(config))) == config
+    assert effective_config(config_file(render(config))) == config
 
 
 def test_every_setting_is_described():

@@ -91,6 +91,9 @@ def test_symlinks_stay_inside(tmp_path: Path) -> None:
     (root / "a/outside.jpg").unlink()
     (root / "c").symlink_to(tmp_path)
     assert "leads out of the data path" in _refusal(root)
+    (root / "c").unlink()
+    (root / "c").symlink_to("b")
+    assert "c is a link to a folder" in _refusal(root)
 
 
 @pytest.fixture
