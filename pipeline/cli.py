@@ -5,13 +5,16 @@ already; 3 the gate refused it; 2 bad input or configuration; 1 a fault, or an i
 """
 
 import contextlib
+import importlib
 import importlib.metadata
 import io
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Literal, TextIO
 
 import typer
@@ -160,9 +163,7 @@ def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOpti
     with _errors_told():
         place = Output.existing(output)
         settings = _settings_of_last_run(place, config, sets)
-        from pipeline import schema_commands  # imports TensorFlow Data Validation
-
-        display = _display(False, False)
+        display, schema_commands = _display(False, False), _schema_commands()
         for line in schema_commands.diff(place, settings) or ["no difference"]:
             display.note(line)
 
@@ -178,11 +179,15 @@ def schema_accept(
     with _errors_told():
         place = Output.existing(output)
         settings = _settings_of_last_run(place, config, sets)
-        from pipeline import schema_commands  # imports TensorFlow Data Validation
-
-        display = _display(False, False)
+        display, schema_commands = _display(False, False), _schema_commands()
         with hold(place.lock, "effnet schema accept", wait, display.note):
             display.note(f"wrote {schema_commands.accept(place, settings)}")
+
+
+def _schema_commands() -> ModuleType:
+    """Imports TensorFlow Data Validation, only now and without its greetings."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return importlib.import_module("pipeline.schema_commands")
 
 
 def _settings_of_last_run(

@@ -39,4 +39,4 @@ def test_the_driver_knows_when_data_changes(tmp_path: Path) -> None:
 def test_the_driver_refuses_what_cannot_be_trained_on(tmp_path: Path) -> None:
     images.write_class_folders(tmp_path, {"a": 2})
     with pytest.raises(DataError, match="only one class"):
-        _drive(ImageExampleGen(str(tmp_path), DataConfig(), SplitsConfig()))
+        _drive(ImageExampleGen(str(tmp_path), DataConfig(), SplitsConfig(), ""))
