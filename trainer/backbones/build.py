@@ -4,15 +4,12 @@ import re
 
 import keras
 
-from components.errors import ConfigError, InputError
-from trainer.backbones import lite
-from trainer.backbones.catalogue import BACKBONES, SMALLEST_IMAGE, BackboneInfo
+from components.errors import ConfigError
+from trainer.backbones import weights as sources
+from trainer.backbones.catalogue import BACKBONES, SMALLEST_IMAGE, BackboneInfo, Normalisation
 from trainer.backbones.graph_edits import copy_with, fold_batch_norm, pointwise_as_matmul
+from trainer.backbones.lite import build_lite
 
-# keras.applications' ImageNet weights were trained on pixels with these means and deviations, by
-# channel, of pixels in [0, 1].
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 _BLOCK_LAYER = re.compile(r"(block\d+[a-z]+)_")
 
 
@@ -23,30 +20,27 @@ def build_backbone(name: str, weights: str, image_size: int) -> keras.Model:
 
     Args:
         name: a key of `catalogue.BACKBONES`.
-        weights: "imagenet" or "none" (random, from Keras's global seed).
+        weights: "imagenet", "noisy-student", "none" (random, from Keras's global seed), or the
+            path of a file.
         image_size: height and width in pixels.
 
     Returns:
         A functional model: float32 [batch, size, size, 3], pixels in [0, 255], RGB, to the last
         feature map, float32 [batch, ceil(size / 32), ceil(size / 32), channels]. Pixels are
-        normalised inside.
+        normalised inside, as the weights were trained, whatever file they come from.
 
     Raises:
         ConfigError: the image size is too small, or the package with the weights is missing.
-        InputError: the weights can't be had or read.
+        InputError: the weights can't be had or read, or are those of another member.
     """
     info = BACKBONES[name]
     if image_size < SMALLEST_IMAGE:
         raise ConfigError(
             f"image size {image_size} is too small: {name} takes {SMALLEST_IMAGE} or more"
         )
-    if info.source == "package":
-        model = lite.build_lite(info, image_size)
-        if weights == "imagenet":
-            lite.load_package_weights(model, info)
-    else:
-        model = _build_keras(info, weights, image_size)
-    return pointwise_as_matmul(fold_batch_norm(model))
+    model = build_lite(info, image_size) if info.source == "package" else _build(info, image_size)
+    sources.load(model, info, weights)
+    return pointwise_as_matmul(fold_batch_norm(_normalised(model, info.normalisation)))
 
 
 def block_boundaries(backbone: keras.Model) -> list[str]:
@@ -64,45 +58,32 @@ def block_boundaries(backbone: keras.Model) -> list[str]:
     return ["stem_activation", *last_layers.values()]
 
 
-def _build_keras(info: BackboneInfo, weights: str, image_size: int) -> keras.Model:
-    member = info.name.removeprefix("efficientnet-").upper()
-    constructor = getattr(keras.applications, f"EfficientNet{member}")
-    try:
-        model = constructor(
-            include_top=False,
-            weights=None if weights == "none" else weights,
-            input_shape=(image_size, image_size, 3),
-            name=info.name,
-        )
-    # keras.utils.get_file raises a bare Exception where a download fails.
-    except Exception as error:
-        if weights == "none":
-            raise
-        raise InputError(
-            f"the ImageNet weights of {info.name} could not be downloaded ({error}). Put "
-            f"efficientnet{member.lower()}_notop.h5 of keras.applications into "
-            "~/.keras/models/, or choose efficientnet-lite0, whose weights are installed"
-        ) from error
-    return _with_explicit_normalisation(model)
+def _build(info: BackboneInfo, image_size: int) -> keras.Model:
+    return sources.application(info)(
+        include_top=False,
+        weights=None,
+        input_shape=(image_size, image_size, 3),
+        name=info.name,
+    )
 
 
-def _with_explicit_normalisation(model: keras.Model) -> keras.Model:
-    """Puts one Rescaling in place of keras.applications' own layers.
+def _normalised(model: keras.Model, normalisation: Normalisation) -> keras.Model:
+    """Puts one Rescaling in place of a model's own preprocessing.
 
-    It adds the division by the deviations only when it downloads the weights itself: the same
-    file loaded by its path would see other pixels.
+    keras.applications adds the division by the deviations only when it downloads the weights
+    itself: the same file loaded by its path would see other pixels.
     """
     preprocessing = [
         layer.name
         for layer in model.layers
         if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
     ]
-    normalisation = keras.layers.Rescaling(
-        scale=[1.0 / (255.0 * deviation) for deviation in _IMAGENET_DEVIATION],
+    rescaling = keras.layers.Rescaling(
+        scale=[1.0 / deviation for deviation in normalisation.deviation],
         offset=[
             -mean / deviation
-            for mean, deviation in zip(_IMAGENET_MEAN, _IMAGENET_DEVIATION, strict=True)
+            for mean, deviation in zip(normalisation.mean, normalisation.deviation, strict=True)
         ],
         name="normalisation",
     )
-    return copy_with(model, {preprocessing[0]: normalisation}, drop=preprocessing[1:])
+    return copy_with(model, {preprocessing[0]: rescaling}, drop=preprocessing[1:])

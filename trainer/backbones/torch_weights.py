@@ -1,9 +1,10 @@
-"""Reads a torch state dict without torch, and without running anything that the file says.
+"""Reads torch checkpoints without torch, and without running anything that the file says.
 
-The legacy format (torch.save before 1.6) is a row of pickles, a magic number, a protocol number,
-facts about the writing machine, the dict itself and the list of storage keys, followed by the
-storages' raw numbers. A pickle can call any function; this reader lets it name the handful that
-a dict of tensors takes and answers every other name with an error.
+A .safetensors file holds nothing but tensors, and there is a library for it. The legacy format of
+state dicts (torch.save before 1.6) is a row of pickles: a magic number, a protocol number, facts
+about the writing machine, the dict itself and the list of storage keys, followed by the storages'
+raw numbers. A pickle can call any function; the reader here lets it name the handful that a dict
+of tensors takes and answers every other name with an error.
 """
 
 import io
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from components.errors import InputError
+from trainer.backbones.weight_files import check_size
 
-MAX_FILE_BYTES = 1 << 30
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _DTYPES = {
@@ -64,17 +67,9 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         InputError: the file is missing, too large, truncated, of another format, or holds
             anything but tensors.
     """
+    check_size(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise InputError(
-                f"weights file {path} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"weights file {path} can't be read: {error.strerror}") from error
-    try:
-        return _parse(content)
+        return _parse(path.read_bytes())
     # A damaged pickle can raise almost anything from inside the unpickler.
     except (
         ValueError,
@@ -91,6 +86,19 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
             f"weights file {path} is not a torch state dict in the legacy format, or it is "
             f"damaged: {error}"
         ) from error
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Reads the tensors of a .safetensors file, a format that holds nothing else.
+
+    Raises:
+        InputError: the file is missing, too large, damaged, or of a type that numpy lacks.
+    """
+    check_size(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"weights file {path} is no .safetensors file: {error}") from error
 
 
 def _parse(content: bytes) -> dict[str, np.ndarray]:
