@@ -1,12 +1,16 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from components import features
 from components.errors import ConfigError, InputError
 from trainer.backbones import build, lite, weights
 from trainer.backbones.catalogue import BACKBONES
-from trainer.backbones.graph_edits import fold_batch_norm, pointwise_as_matmul
+from trainer.backbones.graph_edits import compact
 from trainer.backbones.torch_weights import read_state_dict
+from trainer.model import Classifier
+from trainer.signatures import ServingModule, export
 
 LITE0 = BACKBONES["efficientnet-lite0"]
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
@@ -29,7 +33,7 @@ def test_graph_edits_change_no_output(member):
             include_top=False, weights=None, input_shape=(64, 64, 3)
         )
     _shake_batch_norms(model)
-    edited = pointwise_as_matmul(fold_batch_norm(model))
+    edited = compact(model)
     kinds = {type(layer) for layer in edited.layers}
     assert keras.layers.BatchNormalization not in kinds
     assert keras.layers.EinsumDense in kinds
@@ -49,13 +53,29 @@ def test_keras_members_see_pixels_as_imagenet_training_did():
     np.testing.assert_allclose(ours(PIXELS), after_theirs(normalised), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2", "efficientnet-b0"])
-def test_block_boundaries_are_the_catalogues(name):
-    backbone = build.build_backbone(name, "none", 32)
+@pytest.mark.parametrize("info", BACKBONES.values(), ids=BACKBONES)
+def test_a_member_builds_trains_and_answers(info, tmp_path):
+    backbone = build.build_backbone(info.name, "none", 32)
     boundaries = build.block_boundaries(backbone)
-    assert len(boundaries) == 1 + BACKBONES[name].blocks
-    assert boundaries[-1].startswith("block7")
+    assert len(boundaries) == 1 + info.blocks
     assert backbone.output_shape[1:3] == (1, 1)
+
+    classifier = Classifier(backbone, 2, dropout=0.0)
+    classifier.train_only_above(1)
+    upper = classifier.upper(1)
+    inputs = np.random.default_rng(0).normal(size=(2, *upper.input.shape[1:]))
+    upper.compile(keras.optimizers.SGD(1e-3), "mse")
+    before = [variable.numpy() for variable in upper.trainable_variables]
+    upper.train_on_batch(inputs, np.ones((2, 2)))
+    after = [variable.numpy() for variable in upper.trainable_variables]
+    assert not any(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+
+    export(ServingModule(classifier.network, ["hat", "scarf"], 32, "squash"), str(tmp_path))
+    serve = tf.saved_model.load(str(tmp_path)).signatures[features.SERVING_SIGNATURE]
+    png = tf.io.encode_png(np.full((40, 20, 3), 99, np.uint8))
+    answer = serve(image=png[tf.newaxis])
+    logits = classifier.network(np.full((1, 32, 32, 3), 99.0))
+    np.testing.assert_allclose(answer[features.PROBABILITIES], tf.nn.softmax(logits), atol=1e-5)
 
 
 def test_package_weights_all_find_their_place():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from trainer.backbones import torch_weights
+from trainer.backbones import weight_files
 from trainer.backbones.torch_weights import read_state_dict
 
 
@@ -125,6 +125,6 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
             _read(tmp_path, content)
     with pytest.raises(InputError, match="can't be read"):
         read_state_dict(tmp_path / "absent.pth")
-    monkeypatch.setattr(torch_weights, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(weight_files, "MAX_FILE_BYTES", 10)
     with pytest.raises(InputError, match="at most 10"):
         _read(tmp_path, b"x" * 11)

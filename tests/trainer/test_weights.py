@@ -214,7 +214,7 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, make, told):
 def test_keras_3_weights_of_another_member_are_refused(tmp_path, b0):
     path = tmp_path / "b0.weights.h5"
     b0.save_weights(path)
-    with pytest.raises(InputError, match="does not fit efficientnet-b1"):
+    with pytest.raises(InputError, match="does not fit efficientnetb1"):
         build_backbone("efficientnet-b1", str(path), SIZE)
 
 

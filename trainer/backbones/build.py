@@ -7,7 +7,7 @@ import keras
 from components.errors import ConfigError
 from trainer.backbones import weights as sources
 from trainer.backbones.catalogue import BACKBONES, SMALLEST_IMAGE, BackboneInfo, Normalisation
-from trainer.backbones.graph_edits import copy_with, fold_batch_norm, pointwise_as_matmul
+from trainer.backbones.graph_edits import compact
 from trainer.backbones.lite import build_lite
 
 _BLOCK_LAYER = re.compile(r"(block\d+[a-z]+)_")
@@ -40,7 +40,7 @@ def build_backbone(name: str, weights: str, image_size: int) -> keras.Model:
         )
     model = build_lite(info, image_size) if info.source == "package" else _build(info, image_size)
     sources.load(model, info, weights)
-    return pointwise_as_matmul(fold_batch_norm(_normalised(model, info.normalisation)))
+    return _compact(model, info.normalisation)
 
 
 def block_boundaries(backbone: keras.Model) -> list[str]:
@@ -63,12 +63,11 @@ def _build(info: BackboneInfo, image_size: int) -> keras.Model:
         include_top=False,
         weights=None,
         input_shape=(image_size, image_size, 3),
-        name=info.name,
     )
 
 
-def _normalised(model: keras.Model, normalisation: Normalisation) -> keras.Model:
-    """Puts one Rescaling in place of a model's own preprocessing.
+def _compact(model: keras.Model, normalisation: Normalisation) -> keras.Model:
+    """Puts one Rescaling in place of a model's own preprocessing, and merges what can be.
 
     keras.applications adds the division by the deviations only when it downloads the weights
     itself: the same file loaded by its path would see other pixels.
@@ -86,4 +85,4 @@ def _normalised(model: keras.Model, normalisation: Normalisation) -> keras.Model
         ],
         name="normalisation",
     )
-    return copy_with(model, {preprocessing[0]: rescaling}, drop=preprocessing[1:])
+    return compact(model, {preprocessing[0]: rescaling}, drop=preprocessing[1:])

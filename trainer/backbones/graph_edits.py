@@ -6,6 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+# DepthwiseConv2D is no Conv2D in Keras 3.
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
 
 def copy_with(
     model: keras.Model,
@@ -40,78 +43,78 @@ def copy_with(
     return copy
 
 
-def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """Copies a functional model with BatchNorm merged into the convolutions before it.
+def compact(
+    model: keras.Model,
+    replace: Mapping[str, keras.Layer] | None = None,
+    drop: Collection[str] = (),
+) -> keras.Model:
+    """Copies a functional model in a form that computes the same, faster on a CPU.
 
-    With fixed statistics BatchNorm is a multiplication and an addition per channel, which the
-    convolution's kernel and a bias express as well (Jacob et al., arXiv 1712.05877, section 3.2).
-    Where the backbone's BatchNorm never trains, the merged network trains to the same effect, and
-    on a CPU its forward pass is about 1.4 times as fast, in caching and in serving.
+    BatchNorm is merged into the convolution before it. With fixed statistics it is a
+    multiplication and an addition per channel, which the convolution's kernel and a bias express
+    as well (Jacob et al., arXiv 1712.05877, section 3.2). Where it never trains, the merged
+    network trains to the same effect, and its forward pass is about 1.4 times as fast.
+
+    1 x 1 convolutions are written as matrix products: on a CPU TensorFlow takes up to 1.6 times as
+    long for the gradients of such a convolution; a training step becomes about 1.2 times as fast.
 
     Args:
-        model: a functional model; in it, every BatchNormalization that directly follows a
-            convolution without bias and is its only consumer is merged, others are kept.
+        model: a functional model. Every BatchNormalization that directly follows a convolution
+            without bias, as its only consumer, is merged; every unpadded 1 x 1 convolution of
+            stride 1 becomes an EinsumDense layer of the same name.
+        replace: further layers to replace, as in `copy_with`.
+        drop: further layers to pass over.
 
     Returns:
         A model of the same layer names (without the merged ones) that computes what `model`
         computes with `training=False`, up to rounding.
     """
     norms = _norm_by_convolution(model)
-    replace = {}
-    for name in norms:
-        convolution = model.get_layer(name)
-        replace[name] = type(convolution).from_config(
-            {**convolution.get_config(), "use_bias": True}
-        )
-    folded = copy_with(model, replace, drop={norm.name for norm in norms.values()})
-    for name, norm in norms.items():
-        folded.get_layer(name).set_weights(_merge(model.get_layer(name), norm))
-    return folded
+    layers: dict[str, keras.Layer] = dict(replace or {})
+    weights: dict[str, list[np.ndarray]] = {}
+    for layer in model.layers:
+        if not isinstance(layer, _CONVOLUTIONS):
+            continue
+        norm = norms.get(layer.name)
+        values = _merge(layer, norm) if norm else layer.get_weights()
+        if _is_pointwise(layer):
+            layers[layer.name] = _as_matmul(layer, bias=len(values) == 2)
+            values[0] = values[0][0, 0]
+        elif norm:
+            config = {**layer.get_config(), "use_bias": True}
+            layers[layer.name] = type(layer).from_config(config)
+        else:
+            continue
+        weights[layer.name] = values
+    copy = copy_with(model, layers, drop=[*drop, *(norm.name for norm in norms.values())])
+    for name, values in weights.items():
+        copy.get_layer(name).set_weights(values)
+    return copy
 
 
-def pointwise_as_matmul(model: keras.Model) -> keras.Model:
-    """Copies a functional model with its 1 x 1 convolutions written as matrix products.
-
-    They are the same numbers, but on a CPU TensorFlow takes up to 1.6 times as long for the
-    gradients of such a convolution; a whole training step becomes about 1.2 times as fast.
-
-    Args:
-        model: a functional model; in it, every unpadded 1 x 1 convolution of stride 1 is replaced
-            by an EinsumDense layer of the same name.
-
-    Returns:
-        A model that computes what `model` computes, up to rounding.
-    """
-    pointwise = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D)
+def _is_pointwise(layer: keras.Layer) -> bool:
+    return (
+        isinstance(layer, keras.layers.Conv2D)
         and layer.kernel_size == layer.strides == (1, 1)
         and layer.groups == 1
-    ]
-    replace = {
-        layer.name: keras.layers.EinsumDense(
-            "bhwc,cd->bhwd",
-            output_shape=tuple(layer.output.shape[1:]),
-            activation=layer.activation,
-            bias_axes="d" if layer.use_bias else None,
-            name=layer.name,
-        )
-        for layer in pointwise
-    }
-    copy = copy_with(model, replace)
-    for layer in pointwise:
-        kernel, *bias = layer.get_weights()
-        copy.get_layer(layer.name).set_weights([kernel[0, 0], *bias])
-    return copy
+    )
+
+
+def _as_matmul(layer: keras.layers.Conv2D, bias: bool) -> keras.layers.EinsumDense:
+    return keras.layers.EinsumDense(
+        "bhwc,cd->bhwd",
+        output_shape=tuple(layer.output.shape[1:]),
+        activation=layer.activation,
+        bias_axes="d" if bias else None,
+        name=layer.name,
+    )
 
 
 def _norm_by_convolution(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
     """Finds the BatchNorm that follows each convolution, by the convolution's name."""
     found = {}
     for layer in model.layers:
-        # DepthwiseConv2D is no Conv2D in Keras 3.
-        if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+        if not isinstance(layer, _CONVOLUTIONS):
             continue
         consumers = [node.operation for node in layer._outbound_nodes]
         if (
