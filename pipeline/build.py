@@ -31,6 +31,7 @@ from pipeline import gate
 from pipeline.code_digest import code_digest
 from pipeline.config import PipelineConfig
 from trainer.config import resolve_image_size
+from trainer.digests import file_digest
 
 _CONTRACT = ("components.features", "components.image_ops")
 
@@ -42,6 +43,7 @@ class Locations:
     data: str  # the user's images; may hold {SPAN} or a date
     model_dir: str  # versions of the model that serves
     artifacts: str  # TFX's pipeline root
+    checkpoints: str  # what an interrupted training goes on from
     schema_file: str  # curated or accepted schema; "" where there is none
 
     @property
@@ -91,7 +93,7 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
     checks = _check_data(config, locations, example_gen, statistics, schema, baseline)
     transform = _transform(config, example_gen, schema)
     transform.add_upstream_node(checks[-1])
-    trainer = _trainer(config, transform, schema)
+    trainer = _trainer(config, locations, transform, schema, baseline)
     evaluator = _evaluator(config, example_gen, trainer, baseline)
     pusher = Pusher(
         model=trainer.outputs["model"],
@@ -167,17 +169,28 @@ def _transform(
     )
 
 
-def _trainer(config: PipelineConfig, transform: Transform, schema: SchemaGen) -> Trainer:
+def _trainer(
+    config: PipelineConfig,
+    locations: Locations,
+    transform: Transform,
+    schema: SchemaGen,
+    baseline: ServingBaseline,
+) -> Trainer:
+    warm = config.trainer.warm_start == "serving"
     return Trainer(
         run_fn="trainer.run.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
+        # An input only where it is used: each push changes it.
+        base_model=baseline.outputs["baseline"] if warm else None,
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.VAL]),
         custom_config={
             "train_config": config.trainer.model_dump_json(),
             "transform_config": config.transform.model_dump_json(),
+            "checkpoints": locations.checkpoints,
+            "weights_digest": file_digest(config.trainer.weights),
             "code_digest": code_digest("trainer", *_CONTRACT),
         },
     )

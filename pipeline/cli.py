@@ -22,6 +22,7 @@ from rich.text import Text
 
 from components.errors import InputError
 from pipeline import demo as demo_data
+from pipeline.backbone_table import backbone_table
 from pipeline.clean import clean as clean_output
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
@@ -136,6 +137,26 @@ def show_config(
     """Print every setting with a comment: the defaults, or what the options make of them."""
     with _errors_told():
         print(render(effective_config(config, sets or (), backbone)), end="")
+
+
+@app.command()
+def backbones() -> None:
+    """Print the members of the family: sizes, published accuracy, where weights come from."""
+    make_console(sys.stdout).print(backbone_table())
+
+
+@app.command()
+def tensorboard(
+    output: OutputOption,
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", min=0, help="0: any free one.")
+    ] = 6006,
+) -> None:
+    """Show the training curves of all runs, on this machine only."""
+    with _errors_told():
+        place = Output.existing(output)
+        where = ["--logdir", str(place.training_logs), "--host", "127.0.0.1", "--port", str(port)]
+        os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *where])
 
 
 @app.command()

@@ -150,6 +150,11 @@ class Output:
         return self.root / "artifacts"
 
     @property
+    def training_logs(self) -> Path:
+        """TensorBoard's logs, a folder for each training."""
+        return self.artifacts / "Trainer" / "model_run"
+
+    @property
     def checkpoints(self) -> Path:
         """Folders to go on from, one for each digest of inputs and configuration."""
         return self.root / "checkpoints"

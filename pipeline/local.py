@@ -112,6 +112,7 @@ def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:
         data=data,
         model_dir=str(output.serving(config.serving.model_name)),
         artifacts=str(output.artifacts),
+        checkpoints=str(output.checkpoints),
         schema_file=schema,
     )
 

@@ -9,8 +9,10 @@ from components.errors import ConfigError, DataError, OutputError
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
+from components.model_versions import serving_version
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output
+from trainer.config import WEIGHTS
 
 # Known only once the images are opened, or always there.
 _MEASURED = frozenset(features.RAW_FEATURES) - {features.LABEL}
@@ -30,11 +32,13 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
     Raises:
         DataError: if there is nothing to train on.
         ConfigError: if the gate would judge by something that the data doesn't have, or a file or
-            password that the configuration counts on is missing.
+            password that the configuration counts on is missing, or training can't begin from the
+            model that serves.
         OutputError: if the output would be taken for data.
     """
     config.metadata.password()
     _check_schema(config)
+    _check_weights(config, output)
     if not data.isascii() and "\\udc" in ascii(data):
         raise DataError("the data path is not valid UTF-8, which TFX needs it to be: rename it")
     location = locate(data, config.data.span)
@@ -54,6 +58,20 @@ def _check_schema(config: PipelineConfig) -> None:
             f"schema.path: there is no file '{path}'; without schema.path the schema kept with "
             "the model that serves is taken, or on the first run the one inferred"
         )
+
+
+def _check_weights(config: PipelineConfig, output: Output) -> None:
+    trainer = config.trainer
+    if trainer.weights not in WEIGHTS and not Path(trainer.weights).is_file():
+        raise ConfigError(f"trainer.weights: there is no file '{trainer.weights}'")
+    if trainer.warm_start == "serving":
+        serving = serving_version(output.serving(config.serving.model_name))
+        backbone = serving.facts.get("backbone") if serving else None
+        if backbone not in (None, trainer.backbone):
+            raise ConfigError(
+                f"trainer.warm_start: the model that serves is an {backbone}, not an "
+                f"{trainer.backbone}; set trainer.backbone to the former, or warm_start to none"
+            )
 
 
 def _check_apart(root: str, output: Output) -> None:

@@ -10,14 +10,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from components import run_events
-from trainer.augmentation import augment
+from trainer.augmentation import Augmenter
 from trainer.config import AugmentationConfig, CacheConfig
 from trainer.input_pipeline import ExampleIndex, read_pixels
 
@@ -38,12 +38,25 @@ class FrozenPart:
         self.model = model
         spec = tf.TensorSpec(model.input.shape, tf.float32)
         self._compute = tf.function(
-            lambda inputs: model(inputs, training=False), input_signature=[spec]
+            lambda inputs: tf.cast(model(inputs, training=False), tf.float32),
+            input_signature=[spec],
         )
 
     def __call__(self, inputs: Any) -> tf.Tensor:
         """Computes float32 activations of inputs of any number type."""
         return self._compute(tf.cast(inputs, tf.float32))
+
+
+class Batch(NamedTuple):
+    """What a step trains on or judges by.
+
+    Attributes:
+        inputs: activations [rows, ...], any number type.
+        targets: float32 [rows, classes], the classes' shares in each image.
+    """
+
+    inputs: Any
+    targets: Any
 
 
 class Activations(Protocol):
@@ -55,39 +68,50 @@ class Activations(Protocol):
 
     labels: np.ndarray
 
-    def read(self, rows: np.ndarray, epoch: int) -> Any:
-        """Returns activations [rows, ...] of one view of each image; which one, epochs decide."""
-
-    def through(self, part: FrozenPart) -> "Activations":
-        """Returns the activations at a higher cut, `part` being what lies between."""
+    def read(self, rows: np.ndarray, epoch: int) -> Batch:
+        """Returns one view of each image; which one, epochs decide."""
 
 
 class CachedActivations:
     """Activations [views, images, ...] that were computed beforehand."""
 
     def __init__(
-        self, values: np.ndarray, labels: np.ndarray, config: CacheConfig, batch_size: int
+        self,
+        values: np.ndarray,
+        targets: np.ndarray,
+        labels: np.ndarray,
+        config: CacheConfig,
+        batch_size: int,
     ) -> None:
-        """Takes computed activations, and how to cache and compute those at higher cuts."""
+        """Takes what was computed, and how to cache and compute what lies at higher cuts.
+
+        Args:
+            values: [views, images, ...].
+            targets: float32 [views or 1, images, classes].
+            labels: int64 [images].
+            config: where results are kept, and how exactly.
+            batch_size: images at a time.
+        """
         self.labels = labels
         self._values = values
+        self._targets = targets
         self._config = config
         self._batch_size = batch_size
 
-    def read(self, rows: np.ndarray, epoch: int) -> np.ndarray:
-        """Returns activations [rows, ...]; an image's views take turns with the epochs."""
+    def read(self, rows: np.ndarray, epoch: int) -> Batch:
+        """Returns the rows; an image's views take turns with the epochs."""
         views = (rows + epoch) % len(self._values)
-        return self._values[views, rows]
+        return Batch(self._values[views, rows], self._targets[views % len(self._targets), rows])
 
     def through(self, part: FrozenPart) -> "CachedActivations":
-        """Runs a part of the network once over all views."""
+        """Runs a part of the network, from this cut to a higher one, once over all views."""
         views, images = self._values.shape[:2]
         values = _allocate((views, images, *part.model.output.shape[1:]), self._config)
         for view in range(views):
             for start in range(0, images, self._batch_size):
                 batch = slice(start, start + self._batch_size)
                 values[view, batch] = part(self._values[view, batch])
-        return CachedActivations(values, self.labels, self._config, self._batch_size)
+        return CachedActivations(values, self._targets, self.labels, self._config, self._batch_size)
 
 
 class FreshActivations:
@@ -97,33 +121,30 @@ class FreshActivations:
         self,
         pixels: np.ndarray,
         index: ExampleIndex,
+        classes: int,
         part: FrozenPart,
         augmentation: AugmentationConfig,
         seed: int,
     ) -> None:
         """Takes images uint8 [images, size, size, 3] and the part from pixels to the cut."""
         self.labels = index.labels
+        self._targets = one_hot(index.labels, classes)
         self._pixels = pixels
         self._index = index
         self._part = part
-        self._augmentation = augmentation
         self._seed = seed
-        self._augment = _compiled_augment(augmentation)
+        self._augment = Augmenter(augmentation)
 
-    def read(self, rows: np.ndarray, epoch: int) -> tf.Tensor:
-        """Returns activations [rows, ...] of the epoch's views."""
+    def read(self, rows: np.ndarray, epoch: int) -> Batch:
+        """Returns the epoch's views of the rows."""
         seeds = _view_seeds(self._index, rows, self._seed, _FIRST_RANDOM_VIEW + epoch)
-        return self._part(self._augment(tf.constant(self._pixels[rows]), seeds))
-
-    def through(self, part: FrozenPart) -> "FreshActivations":
-        """Appends a part to what runs on each view."""
-        lower = self._part.model
-        longer = FrozenPart(keras.Model(lower.input, part.model(lower.output)))
-        return FreshActivations(self._pixels, self._index, longer, self._augmentation, self._seed)
+        images, targets = self._augment(self._pixels[rows], self._targets[rows], seeds)
+        return Batch(self._part(images), targets)
 
 
 def compute_activations(
     index: ExampleIndex,
+    classes: int,
     lower: FrozenPart,
     config: CacheConfig,
     batch_size: int,
@@ -134,6 +155,7 @@ def compute_activations(
 
     Args:
         index: the split.
+        classes: number of classes.
         lower: from pixels to the cut.
         config: where results are kept, and how exactly.
         batch_size: images at a time.
@@ -150,8 +172,11 @@ def compute_activations(
     augmentation = augmentation or AugmentationConfig(views=1)
     views = augmentation.views or 1
     values = _allocate((views, len(index), *lower.model.output.shape[1:]), config)
+    targets = one_hot(index.labels, classes)[np.newaxis]
+    if augmentation.mixes:
+        targets = targets.repeat(views, axis=0)
     report = _progress_reporter(views * len(index))
-    change = _compiled_augment(augmentation)
+    augment = Augmenter(augmentation)
     start = 0
     for pixels in read_pixels(index, lower.model.input.shape[1], batch_size):
         rows = index.rows[start : start + len(pixels)]
@@ -159,10 +184,12 @@ def compute_activations(
         for view in range(views):
             images = pixels
             if view >= _FIRST_RANDOM_VIEW:
-                images = change(pixels, _view_seeds(index, rows, seed, view))
+                seeds = _view_seeds(index, rows, seed, view)
+                images, mixed = augment(pixels, targets[0, rows], seeds)
+                targets[view % len(targets), rows] = mixed
             values[view, rows] = lower(images)
             report(len(rows))
-    return CachedActivations(values, index.labels, config, batch_size)
+    return CachedActivations(values, targets, index.labels, config, batch_size)
 
 
 def load_pixels(
@@ -181,10 +208,9 @@ def load_pixels(
     return values
 
 
-def _compiled_augment(
-    config: AugmentationConfig,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    return tf.function(lambda images, seeds: augment(images, seeds, config), reduce_retracing=True)
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Returns float32 [images, classes] of class indices [images]."""
+    return np.eye(classes, dtype=np.float32)[labels]
 
 
 def _view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> tf.Tensor:

@@ -6,12 +6,101 @@ train split only, by the trainer, and never becomes part of the exported model.
 """
 
 import math
+from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from trainer.config import AugmentationConfig
 
 WHITE = 255.0
+
+
+class Augmenter:
+    """Everything random that happens to training images, by seeds.
+
+    Geometry and tone are changed in one resampling (`augment`), which Keras's layers would do one
+    by one, by the batch's order and not by the image. RandAugment, RandomErasing, MixUp and CutMix
+    are Keras's layers. All but the last two make of an image the same thing whatever batch it is
+    in; those two blend the images of a batch.
+    """
+
+    def __init__(self, config: AugmentationConfig) -> None:
+        """Compiles the changes for images of any one size."""
+        self._config = config
+        self._augment = tf.function(
+            lambda images, seeds: augment(images, seeds, config), reduce_retracing=True
+        )
+        self._by_image = [_by_image(layer) for layer in _image_layers(config)]
+        self._by_batch = _batch_layers(config)
+
+    def __call__(
+        self, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Changes a batch.
+
+        Args:
+            images: [batch, height, width, 3] in [0, 255], any number type.
+            targets: float32 [batch, classes], the classes' shares in each image.
+            seeds: int64 [batch, 2].
+
+        Returns:
+            Images, float32, and targets of the same shapes.
+        """
+        images = self._augment(images, seeds)
+        for change in self._by_image:
+            images = change(images, seeds)
+        for layer in self._by_batch:
+            _seed(layer, seeds[0])
+            mixed = layer({"images": images, "labels": targets}, training=True)
+            images, targets = mixed["images"], mixed["labels"]
+        return images, targets
+
+
+def _image_layers(config: AugmentationConfig) -> list[keras.Layer]:
+    layers: list[keras.Layer] = []
+    if config.rand_augment:
+        layers.append(
+            keras.layers.RandAugment(
+                num_ops=config.rand_augment, factor=config.rand_augment_strength, seed=0
+            )
+        )
+    if config.erasing:
+        # Its factor is a range that the probability is drawn from.
+        probability = (config.erasing, config.erasing)
+        layers.append(keras.layers.RandomErasing(probability, value_range=(0, WHITE), seed=0))
+    return layers
+
+
+def _batch_layers(config: AugmentationConfig) -> list[keras.Layer]:
+    layers: list[keras.Layer] = []
+    if config.mixup:
+        layers.append(keras.layers.MixUp(alpha=config.mixup, seed=0))
+    if config.cutmix:
+        layers.append(keras.layers.CutMix(factor=(0.0, config.cutmix), seed=0))
+    return layers
+
+
+def _by_image(layer: keras.Layer) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Applies a layer image by image: in a batch, all would get the same operations."""
+
+    def change_one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        image, seed = pair
+        _seed(layer, seed)
+        return layer(image[tf.newaxis], training=True)[0]
+
+    def change(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        # One after the other, since the layer keeps its seed.
+        return tf.map_fn(
+            change_one, (images, seeds), parallel_iterations=1, fn_output_signature=tf.float32
+        )
+
+    return tf.function(change, reduce_retracing=True)
+
+
+def _seed(layer: keras.Layer, seed: tf.Tensor) -> None:
+    """Sets what a layer draws from next."""
+    layer.generator.state.assign(seed)
 
 
 def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentationConfig) -> tf.Tensor:

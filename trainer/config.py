@@ -52,34 +52,69 @@ class AugmentationConfig(Settings):
     translation: float = Field(0.05, ge=0, lt=1, description="largest shift, as a share of a side")
     contrast: float = Field(0.2, ge=0, lt=1, description="largest change of contrast, as a share")
     brightness: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of white")
+    rand_augment: int = Field(
+        0, ge=0, le=4, description="operations of RandAugment on each image; 0: none"
+    )
+    rand_augment_strength: float = Field(
+        0.3, gt=0, le=1, description="how far each operation may go, as a share of its range"
+    )
+    erasing: float = Field(0.0, ge=0, le=1, description="share of images that lose a rectangle")
+    mixup: float = Field(
+        0.0, ge=0, description="blends images of a batch, by Beta(mixup, mixup); 0: none"
+    )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="pastes parts of others, by up to Beta(cutmix, cutmix); 0: none",
+    )
+
+    @property
+    def mixes(self) -> bool:
+        """Whether an image, and so its label, may become a mixture of two."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 class StageConfig(Settings):
     """One stage of fine-tuning: which part trains, for how long and how fast."""
 
-    train: Literal["head", "top_blocks"] = Field(description="the part that trains")
+    train: Literal["head", "top_blocks", "all"] = Field(description="the part that trains")
     blocks: int | None = Field(
         None, ge=1, description="with top_blocks: how many of them, counted from the top"
     )
     epochs: int = Field(ge=1, description="passes over the training images")
-    learning_rate: float = Field(gt=0, description="of AdamW, after the warm-up")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW, on kernels")
+    learning_rate: float = Field(gt=0, description="after the warm-up")
+    optimizer: Literal["adamw", "adam", "sgd", "lion"] = Field(
+        "adamw", description="sgd has a Nesterov momentum of 0.9"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="decoupled, on kernels")
     warmup: float = Field(
         0.1, ge=0, le=1, description="share of the steps in which the rate rises from 0"
+    )
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="probability spread over all classes"
+    )
+    ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="momentum of a moving average of the weights, which is what is judged and "
+        "kept; 0: none",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="epochs without a better val loss that end the stage; null: none do"
+    )
+    augmentation: AugmentationConfig | None = Field(
+        None, description="for this stage alone; null: trainer.augmentation"
     )
 
     @model_validator(mode="after")
     def _counts_blocks(self) -> Self:
         if self.train == "top_blocks" and self.blocks is None:
             raise ValueError("a stage that trains top_blocks needs 'blocks'")
-        if self.train == "head" and self.blocks is not None:
-            raise ValueError("a stage that trains the head takes no 'blocks'")
+        if self.train != "top_blocks" and self.blocks is not None:
+            raise ValueError(f"a stage that trains '{self.train}' takes no 'blocks'")
         return self
-
-    @property
-    def trained_blocks(self) -> int:
-        """Blocks of the backbone that train: 0 for the head alone."""
-        return self.blocks or 0
 
 
 class CacheConfig(Settings):
@@ -89,6 +124,38 @@ class CacheConfig(Settings):
         1024, ge=0, description="larger caches lie in memory-mapped files in the temporary folder"
     )
     dtype: Literal["float16", "float32"] = Field("float16", description="of cached activations")
+
+
+class LossConfig(Settings):
+    """What training makes small, and how much each class counts in it."""
+
+    name: Literal["cross_entropy", "focal"] = Field(
+        "cross_entropy", description="focal gives less weight to what is right already"
+    )
+    gamma: float = Field(2.0, ge=0, description="of focal: how much less")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: every class counts the same, however many images it has"
+    )
+    sampling: Literal["uniform", "balanced"] = Field(
+        "uniform", description="balanced: every class is drawn as often in an epoch"
+    )
+
+
+class HardwareConfig(Settings):
+    """How the training is computed; the defaults are right for one CPU."""
+
+    strategy: Literal["auto", "one_device", "mirrored", "workers"] = Field(
+        "auto",
+        description="mirrored: all GPUs of this machine; workers: as TF_CONFIG says; auto: "
+        "whichever of them there are. batch_size is that of all together, so that the number of "
+        "devices changes neither the learning rate that fits nor, but for rounding, the model",
+    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32", description="of computation; weights stay float32"
+    )
+    jit_compile: bool = Field(
+        False, description="compile the training step by XLA: for GPUs; slower on a CPU"
+    )
 
 
 class TrainConfig(Settings):
@@ -101,12 +168,17 @@ class TrainConfig(Settings):
         "for the rest), noisy-student (B0 to B7, a download), none (random), or the path of a "
         f"file: {', '.join(WEIGHT_FILES)}",
     )
+    warm_start: Literal["none", "serving"] = Field(
+        "none",
+        description="serving: begin from the model that serves now, if there is one yet, in place "
+        "of weights: for scheduled retraining on data that grows",
+    )
     seed: int = Field(
         0, ge=0, lt=2**31, description="of initial weights, order, dropout and augmentation"
     )
     batch_size: int = Field(32, ge=1, description="images a training step")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped in the head")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="probability spread over classes")
+    loss: LossConfig = Field(LossConfig(), description="what training makes small")
     augmentation: AugmentationConfig = Field(
         AugmentationConfig(), description="random changes of training images"
     )
@@ -121,11 +193,15 @@ class TrainConfig(Settings):
         description="run one after the other",
     )
     cache: CacheConfig = Field(CacheConfig(), description="activations of the frozen part")
+    hardware: HardwareConfig = Field(HardwareConfig(), description="devices and precision")
 
     @field_validator("weights")
     @classmethod
     def _known_weights(cls, value: str) -> str:
-        return value if value.endswith(WEIGHT_FILES) else nearest(value, WEIGHTS, "weights")
+        if value.endswith(WEIGHT_FILES):
+            return value
+        files = f"files ending in {', '.join(WEIGHT_FILES)}"
+        return nearest(value, (*WEIGHTS, files), "weights")
 
     @field_validator("backbone", mode="before")
     @classmethod
@@ -144,11 +220,21 @@ class TrainConfig(Settings):
     def _blocks_exist(self) -> Self:
         blocks = BACKBONES[self.backbone].blocks
         for number, stage in enumerate(self.stages):
-            if stage.trained_blocks > blocks:
+            if stage.blocks is not None and stage.blocks > blocks:
                 raise ValueError(
                     f"stages.{number}.blocks is {stage.blocks}, but {self.backbone} has {blocks}"
                 )
         return self
+
+    def trained_blocks(self, stage: StageConfig) -> int:
+        """Blocks above the cut: 0 for the head alone; one more than there are for everything."""
+        if stage.train == "all":
+            return BACKBONES[self.backbone].blocks + 1
+        return stage.blocks or 0
+
+    def augmentation_of(self, stage: StageConfig) -> AugmentationConfig:
+        """The random changes of training images in a stage."""
+        return stage.augmentation or self.augmentation
 
 
 def resolve_image_size(transform: TransformConfig, train: TrainConfig) -> int:

@@ -9,7 +9,8 @@ class Classifier:
     """A backbone with a head, which can be cut at any block boundary.
 
     A cut is named by the number of blocks above it, counted from the top. 0 cuts between pooling
-    and head: nothing of the backbone lies above.
+    and head: nothing of the backbone lies above. One more than there are blocks cuts at the
+    pixels: the stem lies above, too.
 
     Attributes:
         network: float32 [batch, size, size, 3], pixels in [0, 255], to logits float32
@@ -29,7 +30,8 @@ class Classifier:
         self._backbone = backbone
         self._pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone.output)
         features = keras.layers.Dropout(dropout, name="dropout")(self._pooled)
-        logits = keras.layers.Dense(classes, name="logits")(features)
+        # In full precision, whatever the rest is computed in.
+        logits = keras.layers.Dense(classes, name="logits", dtype="float32")(features)
         self.network = keras.Model(self._pixels, logits, name="classifier")
 
     def lower(self, blocks: int) -> keras.Model:
@@ -62,4 +64,6 @@ class Classifier:
     def _cut(self, blocks: int) -> keras.KerasTensor:
         if blocks == 0:
             return self._pooled
+        if blocks == len(self._boundaries):
+            return self._pixels
         return self._backbone.get_layer(self._boundaries[-1 - blocks]).output

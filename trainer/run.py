@@ -1,33 +1,33 @@
 """The Trainer's entry point: the one place that meets TFX's FnArgs."""
 
+import contextlib
+import hashlib
 import json
-import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import features
+from components import features, run_events
 from components.errors import DataError
-from trainer.activation_cache import (
-    Activations,
-    FreshActivations,
-    FrozenPart,
-    compute_activations,
-    load_pixels,
-)
+from trainer import warm_start
+from trainer.activation_source import ActivationSource
 from trainer.backbones.build import build_backbone
+from trainer.checkpoints import Checkpoint
 from trainer.config import TrainConfig, TransformConfig, resolve_image_size
-from trainer.finetune import StageResult, finetune, lowest_cut
+from trainer.devices import Replicas, is_chief, make_strategy
+from trainer.finetune import finetune
 from trainer.input_pipeline import ExampleIndex, index_examples
 from trainer.model import Classifier
+from trainer.results import Reporter, StageResult
 from trainer.signatures import ServingModule, export
 
 HISTORY_FILE = "training.json"
+LOGS_FOLDER = "logs"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Trained:
     image_size: int
     images: dict[str, int]
     results: list[StageResult]
-    seconds: dict[str, float]
 
 
 def run_fn(fn_args: Any) -> None:
@@ -47,65 +46,130 @@ def run_fn(fn_args: Any) -> None:
 
     Args:
         fn_args: TFX's FnArgs. Of its custom_config, `train_config` and `transform_config` are
-            the JSON of TrainConfig and TransformConfig.
+            the JSON of TrainConfig and TransformConfig, `checkpoints` a folder for what an
+            interrupted training goes on from, and `code_digest` tells the code apart.
 
     Raises:
         DataError: the examples can't be trained on.
         ConfigError: the backbone can't be built as configured.
         InputError: its weights can't be had, or a loss is not finite.
-        OSError: the cache of activations does not fit on the disk.
+        OSError: activations or checkpoints don't fit on the disk.
     """
     config = TrainConfig.parse_json(fn_args.custom_config["train_config"])
     transform = TransformConfig.parse_json(fn_args.custom_config["transform_config"])
-    trained = train(fn_args, config, resolve_image_size(transform, config))
-    started = time.monotonic()
+    run_dir = Path(fn_args.model_run_dir)
+    data = read_data(fn_args)
+    checkpoint = Checkpoint(_checkpoint_folder(fn_args, data))
+    with precision(config.hardware.precision):
+        trained = train(
+            data,
+            config,
+            resolve_image_size(transform, config),
+            fn_args.base_model,
+            Reporter(run_dir / LOGS_FOLDER),
+            checkpoint,
+        )
+    if not is_chief():
+        return
     module = ServingModule(
         trained.classifier.network, trained.labels, trained.image_size, transform.resize
     )
     export(module, fn_args.serving_model_dir)
-    trained.seconds["export"] = time.monotonic() - started
-    _write_history(Path(fn_args.model_run_dir) / HISTORY_FILE, trained, config)
+    _write_history(run_dir / HISTORY_FILE, trained, config)
+    checkpoint.clear()
 
 
-def train(fn_args: Any, config: TrainConfig, image_size: int) -> Trained:
-    """Checks the examples, builds the classifier and runs its stages. Raises what `run_fn` does.
+@dataclass(frozen=True)
+class Data:
+    """What there is to train on."""
 
-    The same examples, configuration and seed give the same model on a CPU.
+    labels: list[str]
+    train: ExampleIndex
+    val: ExampleIndex
+
+
+def read_data(fn_args: Any) -> Data:
+    """Reads class names, labels and ids, no pixels yet.
+
+    Raises:
+        DataError: there is nothing that can be trained on.
     """
-    times = [time.monotonic()]
     labels = _read_labels(fn_args.transform_graph_path)
     train_index = index_examples(fn_args.train_files, features.TRAIN)
     val_index = index_examples(fn_args.eval_files, features.VAL)
     _check_labels(labels, train_index, val_index)
+    return Data(labels, train_index, val_index)
 
+
+def train(
+    data: Data,
+    config: TrainConfig,
+    image_size: int,
+    base_model: str | None = None,
+    reporter: Reporter | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    """Builds the classifier and runs its stages. Raises what `run_fn` does.
+
+    The same data, configuration and seed give the same model on a CPU.
+
+    Args:
+        data: from `read_data`.
+        config: backbone and stages.
+        image_size: of the transformed images, height and width in pixels.
+        base_model: the model that serves now, for a warm start.
+        reporter: is told each epoch.
+        checkpoint: where to go on from.
+    """
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    backbone = build_backbone(config.backbone, config.weights, image_size)
-    classifier = Classifier(backbone, len(labels), config.dropout)
-    times.append(time.monotonic())
-
-    lower = FrozenPart(classifier.lower(lowest_cut(config)))
-    train_activations = _train_activations(train_index, lower, config, image_size)
-    val_activations = compute_activations(val_index, lower, config.cache, config.batch_size)
-    times.append(time.monotonic())
-
-    results = finetune(classifier, train_activations, val_activations, config)
-    times.append(time.monotonic())
-    durations = np.diff(times).tolist()
-    seconds = dict(zip(("prepare", "activations", "stages"), durations, strict=True))
-    images = {features.TRAIN: len(train_index), features.VAL: len(val_index)}
-    return Trained(classifier, labels, image_size, images, results, seconds)
-
-
-def _train_activations(
-    index: ExampleIndex, lower: FrozenPart, config: TrainConfig, image_size: int
-) -> Activations:
-    if config.augmentation.views is None:
-        pixels = load_pixels(index, image_size, config.cache, config.batch_size)
-        return FreshActivations(pixels, index, lower, config.augmentation, config.seed)
-    return compute_activations(
-        index, lower, config.cache, config.batch_size, config.augmentation, config.seed
+    replicas = Replicas(make_strategy(config.hardware))
+    with replicas.strategy.scope():
+        classifier = _build(data.labels, config, image_size, base_model)
+    source = ActivationSource(classifier, data.train, data.val, len(data.labels), config)
+    results = list(
+        finetune(classifier, source, config, replicas, reporter or Reporter(), checkpoint)
     )
+    images = {features.TRAIN: len(data.train), features.VAL: len(data.val)}
+    return Trained(classifier, data.labels, image_size, images, results)
+
+
+def _build(
+    labels: list[str], config: TrainConfig, image_size: int, base_model: str | None
+) -> Classifier:
+    warm = config.warm_start == "serving"
+    if not warm or not warm_start.exists(base_model):
+        if warm:
+            run_events.warn("no model serves yet to begin from: trainer.weights are taken")
+        backbone = build_backbone(config.backbone, config.weights, image_size)
+        return Classifier(backbone, len(labels), config.dropout)
+    backbone = build_backbone(config.backbone, "none", image_size)
+    classifier = Classifier(backbone, len(labels), config.dropout)
+    warm_start.begin_from(classifier.network, labels, str(base_model))
+    return classifier
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers made inside compute in this precision."""
+    former = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(former)
+
+
+def _checkpoint_folder(fn_args: Any, data: Data) -> Path:
+    """A folder for this very training: TFX gives a node that is run again other ones."""
+    settings = {key: str(value) for key, value in fn_args.custom_config.items()}
+    facts = [settings, data.labels, str(fn_args.base_model)]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for index in (data.train, data.val):
+        digest.update("\n".join(index.files).encode())
+        for array in (index.rows, index.labels, index.image_keys):
+            digest.update(array.tobytes())
+    return Path(fn_args.custom_config["checkpoints"]) / digest.hexdigest()[:32]
 
 
 def _read_labels(transform_graph_path: str) -> list[str]:
@@ -137,11 +201,11 @@ def _write_history(path: Path, trained: Trained, config: TrainConfig) -> None:
         "image_size": trained.image_size,
         "classes": trained.labels,
         "images": trained.images,
-        "seconds": {part: round(value, 1) for part, value in trained.seconds.items()},
         "stages": [
             {
                 **result.stage.model_dump(),
                 "best_epoch": result.best_epoch + 1,
+                "cache_seconds": round(result.cache_seconds, 1),
                 "seconds": round(result.seconds, 1),
                 "history": [asdict(epoch) for epoch in result.epochs],
             }

@@ -13,6 +13,10 @@ from components import features
 from trainer.config import AugmentationConfig, StageConfig, TrainConfig, TransformConfig
 from trainer.preprocessing import preprocessing_fn
 
+# For tests of several devices; it must be said before TensorFlow computes anything.
+_CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
 IMAGE_SIZE = 32
 CLASSES = ("blue", "green", "red")
 
@@ -54,7 +58,9 @@ class Transformed:
             eval_files=[str(self.val / "*")],
             serving_model_dir=str(folder / "model" / "Format-Serving"),
             model_run_dir=str(folder / "run"),
+            base_model=None,
             custom_config={
+                "checkpoints": str(folder / "checkpoints"),
                 "train_config": config.model_dump_json(),
                 "transform_config": self.config.model_dump_json(),
             },

@@ -30,8 +30,15 @@ def test_defaults_survive_json():
             {"stages": [{"train": "top_blocks", "blocks": 17, "epochs": 1, "learning_rate": 1}]},
             "efficientnet-lite0 has 16",
         ),
+        (
+            {"stages": [{"train": "all", "blocks": 1, "epochs": 1, "learning_rate": 1}]},
+            "'all' takes no 'blocks'",
+        ),
         ({"augmentation": {"views": 0}}, "augmentation.views"),
-        ({"label_smoothng": 0.1}, "did you mean 'label_smoothing'"),
+        ({"weights": "imagnet"}, "did you mean 'imagenet'"),
+        ({"weights": "noisy-student"}, "no noisy-student weights of efficientnet-lite0"),
+        ({"weights": "model.bin"}, "known: imagenet, noisy-student, none"),
+        ({"dropot": 0.1}, "did you mean 'dropout'"),
     ],
 )
 def test_wrong_settings_are_named(values, message):

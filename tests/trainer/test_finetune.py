@@ -1,27 +1,31 @@
+"""Stages over activations: the same as plain training, and resumed as if never stopped."""
+
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components import features
 from components.errors import DataError, InputError
 from trainer import run
-from trainer.activation_cache import (
-    CachedActivations,
-    FreshActivations,
-    FrozenPart,
-    compute_activations,
-    load_pixels,
-)
+from trainer.activation_cache import CachedActivations, FrozenPart, compute_activations, one_hot
+from trainer.activation_source import ActivationSource
 from trainer.backbones.build import build_backbone
-from trainer.config import AugmentationConfig, CacheConfig, StageConfig
-from trainer.finetune import finetune, lowest_cut
+from trainer.checkpoints import Checkpoint
+from trainer.config import AugmentationConfig, CacheConfig, StageConfig, TrainConfig
+from trainer.devices import Replicas, make_strategy
+from trainer.finetune import finetune
 from trainer.input_pipeline import index_examples
 from trainer.model import Classifier
+from trainer.results import Reporter, StageResult
+from trainer.stage import StageTrainer
 
 SIZE = 32
+CLASSES = 3
 CACHE = CacheConfig(dtype="float32")
+ONE_DEVICE = Replicas(tf.distribute.get_strategy())
 OFF = {
     "horizontal_flip": False,
     "rotation": 0,
@@ -30,6 +34,7 @@ OFF = {
     "contrast": 0,
     "brightness": 0,
 }
+HEAD = StageConfig(train="head", epochs=3, learning_rate=1e-2)
 
 
 @pytest.fixture
@@ -42,55 +47,119 @@ def val(transformed):
     return index_examples([str(transformed.val / "*")], features.VAL)
 
 
+@pytest.fixture
+def data(transformed, tiny_config, tmp_path):
+    return run.read_data(transformed.fn_args(tmp_path, tiny_config))
+
+
 def _classifier(seed: int = 0) -> Classifier:
     keras.utils.set_random_seed(seed)
-    return Classifier(build_backbone("efficientnet-lite0", "none", SIZE), 3, dropout=0.0)
+    return Classifier(build_backbone("efficientnet-lite0", "none", SIZE), CLASSES, dropout=0.0)
 
 
 def _features(index) -> CachedActivations:
     """Random numbers in place of pooled features."""
     values = np.random.default_rng(0).normal(size=(1, len(index), 1280)).astype(np.float32)
-    return CachedActivations(values, index.labels, CACHE, 8)
+    targets = one_hot(index.labels, CLASSES)[np.newaxis]
+    return CachedActivations(values, targets, index.labels, CACHE, 8)
 
 
-def _cached(index, classifier, config):
-    return compute_activations(index, FrozenPart(classifier.lower(lowest_cut(config))), CACHE, 8)
+def _finetune(classifier, train, val, config) -> list[StageResult]:
+    config = config.model_copy(update={"cache": CACHE})
+    source = ActivationSource(classifier, train, val, CLASSES, config)
+    return list(finetune(classifier, source, config, ONE_DEVICE, Reporter()))
+
+
+def _head(stage: StageConfig, config: TrainConfig, train, val) -> StageTrainer:
+    """A stage over random features, run to its end."""
+    config = config.model_copy(update={"stages": (stage,)})
+    classifier = _classifier()
+    classifier.train_only_above(0)
+    features_of = (_features(train), _features(val))
+    trainer = StageTrainer(classifier.upper(0), 0, config, *features_of, ONE_DEVICE)
+    list(trainer.run())
+    return trainer
+
+
+def _losses(results: list[StageResult]) -> list[float]:
+    return [epoch.train.loss for result in results for epoch in result.epochs]
 
 
 def test_cached_and_plain_training_agree(train, val, tiny_config):
-    augmentation = tiny_config.augmentation.model_copy(update=OFF)
+    off = tiny_config.augmentation.model_copy(update=OFF)
     losses = []
-    for cached in (True, False):
-        classifier = _classifier()
-        if cached:
-            activations = _cached(train, classifier, tiny_config)
-        else:
-            pixels = load_pixels(train, SIZE, CACHE, 8)
-            lower = FrozenPart(classifier.lower(lowest_cut(tiny_config)))
-            activations = FreshActivations(pixels, train, lower, augmentation, seed=0)
-        results = finetune(
-            classifier, activations, _cached(val, classifier, tiny_config), tiny_config
-        )
-        losses.append([epoch.train.loss for result in results for epoch in result.epochs])
+    for views in (2, None):
+        augmentation = off.model_copy(update={"views": views})
+        config = tiny_config.model_copy(update={"augmentation": augmentation})
+        losses.append(_losses(_finetune(_classifier(), train, val, config)))
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
 
 
-def test_two_trainings_are_equal(transformed, tiny_config, tmp_path):
-    fn_args = transformed.fn_args(tmp_path, tiny_config)
-    models = [run.train(fn_args, tiny_config, SIZE).classifier.network for _ in range(2)]
+def test_a_stage_that_trains_everything_begins_at_the_pixels(train, val, tiny_config):
+    stages = (
+        StageConfig(train="all", epochs=1, learning_rate=1e-4, augmentation={"mixup": 0.2}),
+        HEAD,
+    )
+    classifier = _classifier()
+    before = classifier.network.get_layer("stem_conv").get_weights()
+    everything, head = _finetune(
+        classifier, train, val, tiny_config.model_copy(update={"stages": stages})
+    )
+    assert not np.array_equal(before[0], classifier.network.get_layer("stem_conv").get_weights()[0])
+    # What the second stage trained on was computed by the weights that the first one left.
+    assert np.isfinite(_losses([everything, head])).all()
+    assert head.cache_seconds > 0
+
+
+def test_two_trainings_are_equal(data, tiny_config):
+    models = [run.train(data, tiny_config, SIZE).classifier.network for _ in range(2)]
     for first, second in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+class _KilledError(Exception):
+    pass
+
+
+class _KilledAfter(Reporter):
+    """Ends the training as an interruption would, once so many epochs have been told."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def epoch(self, *_) -> None:
+        if self.epochs == 0:
+            raise _KilledError
+        self.epochs -= 1
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 4])
+def test_a_resumed_training_ends_as_an_undisturbed_one(data, tiny_config, tmp_path, epochs):
+    stages = (
+        HEAD.model_copy(update={"ema": 0.5}),
+        StageConfig(train="top_blocks", blocks=1, epochs=2, learning_rate=1e-3),
+    )
+    config = tiny_config.model_copy(update={"stages": stages, "dropout": 0.3})
+    undisturbed = run.train(data, config, SIZE)
+    checkpoint = Checkpoint(tmp_path / "checkpoint")
+    with pytest.raises(_KilledError):
+        run.train(data, config, SIZE, None, _KilledAfter(epochs), checkpoint)
+    told = _KilledAfter(100)
+    resumed = run.train(data, config, SIZE, None, told, checkpoint)
+    # The epoch in which it was killed was not saved yet.
+    assert 100 - told.epochs == 5 - epochs
+    assert [_losses([r]) for r in resumed.results] == [_losses([r]) for r in undisturbed.results]
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3))
+    np.testing.assert_allclose(
+        resumed.classifier.network(pixels), undisturbed.classifier.network(pixels), atol=1e-6
+    )
 
 
 def test_only_what_a_stage_trains_changes(train, val, tiny_config):
     classifier = _classifier()
     before = {weight.path: weight.numpy() for weight in classifier.network.weights}
-    finetune(
-        classifier,
-        _cached(train, classifier, tiny_config),
-        _cached(val, classifier, tiny_config),
-        tiny_config,
-    )
+    _finetune(classifier, train, val, tiny_config)
     changed = {
         weight.path.split("/")[0].split("_")[0]
         for weight in classifier.network.weights
@@ -101,36 +170,81 @@ def test_only_what_a_stage_trains_changes(train, val, tiny_config):
 
 def test_the_best_epoch_by_val_stays(train, val, tiny_config):
     stage = StageConfig(train="head", epochs=6, learning_rate=1.0, warmup=0.0)
-    config = tiny_config.model_copy(update={"stages": (stage,)})
-    (result,) = finetune(_classifier(), _features(train), _features(val), config)
-    losses = [epoch.val.loss for epoch in result.epochs]
-    assert result.best_epoch == int(np.argmin(losses))
+    trainer = _head(stage, tiny_config, train, val)
+    losses = [epoch.val.loss for epoch in trainer.epochs]
+    assert trainer.best_epoch == int(np.argmin(losses))
+
+
+def test_a_stage_ends_early_where_nothing_gets_better(train, val, tiny_config):
+    stage = StageConfig(train="head", epochs=30, learning_rate=1.0, warmup=0.0, patience=2)
+    trainer = _head(stage, tiny_config, train, val)
+    assert len(trainer.epochs) == trainer.best_epoch + 3 < 30
+
+
+def test_a_moving_average_is_what_is_judged(train, val, tiny_config):
+    """At a momentum near 1 it stays where it began, however far the weights go."""
+    stage = StageConfig(train="head", epochs=4, learning_rate=1.0, ema=0.9999)
+    averaged = _head(stage, tiny_config, train, val)
+    plain = _head(stage.model_copy(update={"ema": 0.0}), tiny_config, train, val)
+    assert averaged.epochs[3].train == plain.epochs[3].train
+    assert averaged.epochs[3].val.loss < 2 < plain.epochs[3].val.loss
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lion"])
+def test_every_optimizer_learns(train, val, tiny_config, optimizer):
+    stage = HEAD.model_copy(update={"optimizer": optimizer, "weight_decay": 1e-4, "epochs": 6})
+    epochs = _head(stage, tiny_config, train, val).epochs
+    assert epochs[-1].train.loss < epochs[0].train.loss
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_trains_and_answers(data, tiny_config, precision):
+    hardware = {"precision": precision}
+    config = TrainConfig.parse({**tiny_config.model_dump(mode="json"), "hardware": hardware})
+    with run.precision(precision):
+        trained = run.train(data, config, SIZE)
+    assert trained.classifier.network.get_layer("stem_conv").compute_dtype != "float32"
+    assert trained.classifier.network.output.dtype == "float32"
+    assert np.isfinite(_losses(trained.results)).all()
+
+
+def test_two_devices_train_as_one(data, tiny_config):
+    """Two logical CPUs, which conftest makes; a batch of 8 is 4 and 4."""
+    # Which features are dropped, each device draws for itself.
+    plain = tiny_config.model_copy(update={"dropout": 0.0})
+    mirrored = plain.hardware.model_copy(update={"strategy": "mirrored"})
+    assert make_strategy(mirrored).num_replicas_in_sync == 2
+    two = run.train(data, plain.model_copy(update={"hardware": mirrored}), SIZE)
+    one = run.train(data, plain, SIZE)
+    np.testing.assert_allclose(_losses(two.results), _losses(one.results), rtol=1e-3)
 
 
 def test_a_diverging_stage_is_an_error(train, val, tiny_config):
     stage = StageConfig(train="head", epochs=3, learning_rate=1e38)
-    config = tiny_config.model_copy(update={"stages": (stage,)})
     with pytest.raises(InputError, match=r"not finite.*lower its learning_rate"):
-        finetune(_classifier(), _features(train), _features(val), config)
+        _head(stage, tiny_config, train, val)
 
 
 def test_a_cache_beyond_its_budget_lies_in_a_file(train):
     lower = FrozenPart(_classifier().lower(2))
-    in_memory = compute_activations(train, lower, CACHE, 8)
-    in_file = compute_activations(train, lower, CACHE.model_copy(update={"memory_mb": 0}), 8)
+    in_memory = compute_activations(train, CLASSES, lower, CACHE, 8)
+    no_memory = CACHE.model_copy(update={"memory_mb": 0})
+    in_file = compute_activations(train, CLASSES, lower, no_memory, 8)
     assert isinstance(in_file._values, np.memmap)
     rows = np.array([3, 1])
-    np.testing.assert_array_equal(in_memory.read(rows, 0), in_file.read(rows, 0))
+    np.testing.assert_array_equal(in_memory.read(rows, 0).inputs, in_file.read(rows, 0).inputs)
 
 
 def test_cached_views_are_augmented_images(train):
     lower = FrozenPart(_classifier().lower(2))
     config = AugmentationConfig(views=2, brightness=0.5)
     first, second = (
-        compute_activations(train, lower, CACHE, 8, config, seed=7).read(np.arange(24), epoch)
+        compute_activations(train, CLASSES, lower, CACHE, 8, config, seed=7)
+        .read(np.arange(24), epoch)
+        .inputs
         for epoch in (0, 1)
     )
-    unchanged = compute_activations(train, lower, CACHE, 8).read(np.arange(24), 0)
+    unchanged = compute_activations(train, CLASSES, lower, CACHE, 8).read(np.arange(24), 0).inputs
     # Rows and epochs together choose the view, so that each epoch holds all of them.
     np.testing.assert_array_equal(first[::2], unchanged[::2])
     np.testing.assert_array_equal(second[1::2], unchanged[1::2])
@@ -139,16 +253,28 @@ def test_cached_views_are_augmented_images(train):
 
 def test_views_take_turns(train):
     values = np.arange(3)[:, np.newaxis] * np.ones((1, len(train)))
-    activations = CachedActivations(values, train.labels, CACHE, 8)
-    seen = {float(activations.read(np.array([5]), epoch)[0]) for epoch in range(3)}
+    targets = one_hot(train.labels, CLASSES)[np.newaxis]
+    activations = CachedActivations(values, targets, train.labels, CACHE, 8)
+    seen = {float(activations.read(np.array([5]), epoch).inputs[0]) for epoch in range(3)}
     assert seen == {0.0, 1.0, 2.0}
+
+
+def test_mixed_views_have_mixed_targets(train):
+    lower = FrozenPart(_classifier().lower(0))
+    config = AugmentationConfig(**OFF, views=2, mixup=1.0)
+    cached = compute_activations(train, CLASSES, lower, CACHE, 8, config)
+    rows = np.arange(24)
+    plain, mixed = cached.read(rows[::2], 0).targets, cached.read(rows[1::2], 0).targets
+    np.testing.assert_array_equal(plain, one_hot(train.labels, CLASSES)[::2])
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-5)
+    assert ((mixed > 0.01) & (mixed < 0.99)).any()
 
 
 def test_cut_parts_make_the_whole():
     classifier = _classifier()
     pixels = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3)).astype(np.float32)
     whole = classifier.network(pixels)
-    for blocks in (0, 3, 16):
+    for blocks in (0, 3, 16, 17):
         parts = classifier.upper(blocks)(classifier.lower(blocks)(pixels))
         np.testing.assert_allclose(parts, whole, atol=1e-5)
 

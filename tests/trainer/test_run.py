@@ -23,6 +23,11 @@ def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatc
         "top_blocks",
     ]
     assert events[0]["what"] == "activations"
+    logs = sorted(path.parent for path in (tmp_path / "run" / run.LOGS_FOLDER).rglob("*tfevents*"))
+    assert {log.relative_to(tmp_path / "run" / run.LOGS_FOLDER).as_posix() for log in logs} == {
+        f"{stage}/{split}" for stage in ("0-head", "1-top_blocks") for split in ("train", "val")
+    }
+    assert not (tmp_path / "checkpoints").exists() or not any((tmp_path / "checkpoints").iterdir())
 
     model = tf.saved_model.load(fn_args.serving_model_dir)
     png = tf.io.encode_png(np.zeros((20, 30, 3), np.uint8))

@@ -78,11 +78,6 @@ def _compact(model: keras.Model, normalisation: Normalisation) -> keras.Model:
         if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
     ]
     rescaling = keras.layers.Rescaling(
-        scale=[1.0 / deviation for deviation in normalisation.deviation],
-        offset=[
-            -mean / deviation
-            for mean, deviation in zip(normalisation.mean, normalisation.deviation, strict=True)
-        ],
-        name="normalisation",
+        normalisation.scale, normalisation.offset, name="normalisation"
     )
     return compact(model, {preprocessing[0]: rescaling}, drop=preprocessing[1:])

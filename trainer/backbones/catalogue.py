@@ -32,15 +32,25 @@ class Normalisation:
     mean: Channels
     deviation: Channels
 
+    @property
+    def scale(self) -> list[float]:
+        """What pixels are multiplied by, by channel."""
+        return [1.0 / deviation for deviation in self.deviation]
+
+    @property
+    def offset(self) -> list[float]:
+        """What is then added, by channel."""
+        return [-mean * scale for mean, scale in zip(self.mean, self.scale, strict=True)]
+
 
 _IMAGENET = Normalisation(
-    "ImageNet mean and deviation",
+    "mean/std",
     (0.485 * 255, 0.456 * 255, 0.406 * 255),
     (0.229 * 255, 0.224 * 255, 0.225 * 255),
 )
 # The mean and deviation that the Lite packages' description names cost ten points of accuracy.
-_LITE = Normalisation("(pixel - 127) / 128", (127.0,) * 3, (128.0,) * 3)
-_V2 = Normalisation("pixel / 128 - 1", (128.0,) * 3, (128.0,) * 3)
+_LITE = Normalisation("(x - 127)/128", (127.0,) * 3, (128.0,) * 3)
+_V2 = Normalisation("x/128 - 1", (128.0,) * 3, (128.0,) * 3)
 
 
 @dataclass(frozen=True)

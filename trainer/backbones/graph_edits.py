@@ -106,6 +106,7 @@ def _as_matmul(layer: keras.layers.Conv2D, bias: bool) -> keras.layers.EinsumDen
         output_shape=tuple(layer.output.shape[1:]),
         activation=layer.activation,
         bias_axes="d" if bias else None,
+        dtype=layer.dtype_policy,
         name=layer.name,
     )
 

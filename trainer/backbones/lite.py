@@ -55,7 +55,7 @@ def build_lite(info: BackboneInfo, image_size: int) -> keras.Model:
     """
     width, depth = _SCALING[info.name]
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
-    x = keras.layers.Rescaling(1.0 / 255.0, name="rescaling")(inputs)
+    x = keras.layers.Rescaling(info.normalisation.scale, info.normalisation.offset)(inputs)
     x = _conv(x, "stem", _STEM_CHANNELS, 3, stride=2)
     channels = _STEM_CHANNELS
     for number, stage in enumerate(_STAGES):

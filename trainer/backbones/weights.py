@@ -4,7 +4,6 @@ A model is filled before its preprocessing is made explicit and its BatchNorm me
 file meets the layers that it was saved from.
 """
 
-import hashlib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -70,15 +69,6 @@ def load_file(model: keras.Model, path: Path) -> None:
         fill_from_keras(model, path)
     else:
         fill_from_h5(model, path)
-
-
-def file_digest(weights: str) -> str:
-    """Returns the hex SHA-256 of a file that is given by its path; "" for a source by its name."""
-    path = Path(weights)
-    if not path.is_file():
-        return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def application(info: BackboneInfo) -> Callable[..., keras.Model]:

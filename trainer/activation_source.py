@@ -1,0 +1,106 @@
+"""Which activations a stage trains on: cached where they can be, shared between stages."""
+
+import numpy as np
+
+from trainer.activation_cache import (
+    Activations,
+    CachedActivations,
+    FreshActivations,
+    FrozenPart,
+    compute_activations,
+    load_pixels,
+    one_hot,
+)
+from trainer.config import AugmentationConfig, StageConfig, TrainConfig
+from trainer.input_pipeline import ExampleIndex
+from trainer.model import Classifier
+
+
+class ActivationSource:
+    """Activations of the train and val splits at the cuts of the stages.
+
+    What lies below the lowest cut of all stages never changes, so that one cache there serves all
+    stages of the same augmentation; a stage that cuts higher has the rest computed once more on
+    top of it. A stage that trains everything reads pixels, and leaves no cache valid.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        train: ExampleIndex,
+        val: ExampleIndex,
+        classes: int,
+        config: TrainConfig,
+    ) -> None:
+        """Takes the network and the two splits; nothing is computed yet."""
+        self._classifier = classifier
+        self._train, self._val = train, val
+        self._classes = classes
+        self._config = config
+        cuts = [config.trained_blocks(s) for s in config.stages if s.train != "all"]
+        self._lowest = max(cuts, default=0)
+        self._cached: dict[str, CachedActivations] = {}
+        self._pixels: np.ndarray | None = None
+
+    def at(self, stage: StageConfig) -> tuple[Activations, Activations]:
+        """Returns train and val activations at a stage's cut.
+
+        Raises:
+            OSError: they don't fit on the disk.
+        """
+        cut = self._config.trained_blocks(stage)
+        augmentation = self._config.augmentation_of(stage)
+        if stage.train == "all":
+            return self._fresh(augmentation, cut), self._val_pixels()
+        val = self._raised(self._at_lowest(None), cut)
+        if augmentation.views is None:
+            return self._fresh(augmentation, cut), val
+        return self._raised(self._at_lowest(augmentation), cut), val
+
+    def forget(self) -> None:
+        """Drops what was computed by weights that have changed since."""
+        self._cached.clear()
+
+    def _at_lowest(self, augmentation: AugmentationConfig | None) -> CachedActivations:
+        """The train split under an augmentation, or the val split without one."""
+        key = augmentation.model_dump_json() if augmentation else "val"
+        if key not in self._cached:
+            # Only val is kept beside them: two augmentations at once would double the memory.
+            self._cached = {k: v for k, v in self._cached.items() if "val" in (k, key)}
+            self._cached[key] = compute_activations(
+                self._train if augmentation else self._val,
+                self._classes,
+                FrozenPart(self._classifier.lower(self._lowest)),
+                self._config.cache,
+                self._config.batch_size,
+                augmentation,
+                self._config.seed,
+            )
+        return self._cached[key]
+
+    def _raised(self, activations: CachedActivations, cut: int) -> CachedActivations:
+        if cut == self._lowest:
+            return activations
+        return activations.through(FrozenPart(self._classifier.between(self._lowest, cut)))
+
+    def _fresh(self, augmentation: AugmentationConfig, cut: int) -> FreshActivations:
+        if self._pixels is None:
+            self._pixels = self._load(self._train)
+        part = FrozenPart(self._classifier.lower(cut))
+        return FreshActivations(
+            self._pixels, self._train, self._classes, part, augmentation, self._config.seed
+        )
+
+    def _val_pixels(self) -> CachedActivations:
+        targets = one_hot(self._val.labels, self._classes)[np.newaxis]
+        return CachedActivations(
+            self._load(self._val)[np.newaxis],
+            targets,
+            self._val.labels,
+            self._config.cache,
+            self._config.batch_size,
+        )
+
+    def _load(self, index: ExampleIndex) -> np.ndarray:
+        size = self._classifier.network.input.shape[1]
+        return load_pixels(index, size, self._config.cache, self._config.batch_size)

@@ -1,0 +1,79 @@
+"""Where an interrupted training goes on from: one file, whole or not there."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_FILE = "checkpoint.npz"
+_FACTS = "facts"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a training had come to after an epoch.
+
+    Attributes:
+        facts: JSON values.
+        arrays: lists of arrays by name.
+    """
+
+    facts: dict[str, Any]
+    arrays: dict[str, list[np.ndarray]]
+
+
+class Checkpoint:
+    """The newest state of one training."""
+
+    def __init__(self, folder: Path) -> None:
+        """Takes a folder that belongs to this very training: same data, settings and code."""
+        self._folder = folder
+
+    def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Replaces the former state in one step.
+
+        Raises:
+            OSError: it can't be written; the former state still stands.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        flat: dict[str, Any] = {
+            f"{name}/{number}": value
+            for name, values in arrays.items()
+            for number, value in enumerate(values)
+        }
+        flat[_FACTS] = np.array(json.dumps(facts))
+        descriptor, temporary = tempfile.mkstemp(dir=self._folder)
+        try:
+            with open(descriptor, "wb") as file:
+                np.savez(file, allow_pickle=False, **flat)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._folder / _FILE)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def load(self) -> Saved | None:
+        """Returns the newest state; None if there is none yet."""
+        path = self._folder / _FILE
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            arrays: dict[str, list[np.ndarray]] = {}
+            for key in file.files:
+                if key != _FACTS:
+                    # In the order that they were written in.
+                    arrays.setdefault(key.rpartition("/")[0], []).append(file[key])
+            return Saved(json.loads(str(file[_FACTS])), arrays)
+
+    def clear(self) -> None:
+        """Removes it: the training is over."""
+        for file in self._folder.glob("*"):
+            file.unlink()
+        if self._folder.is_dir():
+            self._folder.rmdir()
