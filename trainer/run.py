@@ -125,7 +125,7 @@ def train(
     tf.config.experimental.enable_op_determinism()
     replicas = Replicas(make_strategy(config.hardware))
     with replicas.strategy.scope():
-        classifier = _build(data.labels, config, image_size, base_model)
+        classifier = build_classifier(data.labels, config, image_size, base_model)
     source = ActivationSource(classifier, data.train, data.val, len(data.labels), config)
     results = list(
         finetune(classifier, source, config, replicas, reporter or Reporter(), checkpoint)
@@ -134,9 +134,14 @@ def train(
     return Trained(classifier, data.labels, image_size, images, results)
 
 
-def _build(
-    labels: list[str], config: TrainConfig, image_size: int, base_model: str | None
+def build_classifier(
+    labels: list[str], config: TrainConfig, image_size: int, base_model: str | None = None
 ) -> Classifier:
+    """Builds backbone and head, with the weights that training begins from.
+
+    Raises:
+        ConfigError, InputError: the backbone or its weights can't be had as configured.
+    """
     warm = config.warm_start == "serving"
     if not warm or not warm_start.exists(base_model):
         if warm:

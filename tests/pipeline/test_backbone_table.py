@@ -14,4 +14,4 @@ def test_every_member_has_a_line_that_fits_a_terminal():
         (line,) = [line for line in lines if line.startswith(f"{info.name} ")]
         assert f" {info.image_size} " in line
         assert f" {info.top1:.1f} " in line
-        assert line.endswith("package" if info.package else "download")
+        assert line.rstrip().endswith("package" if info.package else "download")
