@@ -49,8 +49,8 @@ _IMAGENET = Normalisation(
     (0.229 * 255, 0.224 * 255, 0.225 * 255),
 )
 # The mean and deviation that the Lite packages' description names cost ten points of accuracy.
-_LITE = Normalisation("(x - 127)/128", (127.0,) * 3, (128.0,) * 3)
-_V2 = Normalisation("x/128 - 1", (128.0,) * 3, (128.0,) * 3)
+_LITE = Normalisation("(x-127)/128", (127.0,) * 3, (128.0,) * 3)
+_V2 = Normalisation("x/128-1", (128.0,) * 3, (128.0,) * 3)
 
 
 @dataclass(frozen=True)
