@@ -5,9 +5,6 @@ are computed once for each image and each of its augmented views, and what train
 them instead of images. Without cached views, the lower part runs in every step on new ones.
 """
 
-import math
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -17,9 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from components import run_events
+from trainer.array_store import ArrayStore
 from trainer.augmentation import Augmenter
 from trainer.config import AugmentationConfig, CacheConfig
 from trainer.input_pipeline import ExampleIndex, read_pixels
+from trainer.preprocessing import to_size
 
 _PROGRESS_SECONDS = 2.0
 # Views are counted from the image itself, which is view 0.
@@ -36,14 +35,20 @@ class FrozenPart:
     def __init__(self, model: keras.Model) -> None:
         """Compiles a part; its weights may change between calls."""
         self.model = model
-        spec = tf.TensorSpec(model.input.shape, tf.float32)
-        self._compute = tf.function(
-            lambda inputs: tf.cast(model(inputs, training=False), tf.float32),
-            input_signature=[spec],
-        )
+        shape = model.input.shape
+
+        def compute(inputs: tf.Tensor) -> tf.Tensor:
+            if inputs.shape[1:] != shape[1:]:
+                inputs = to_size(inputs, shape[1])
+            return tf.cast(model(inputs, training=False), tf.float32)
+
+        self._compute = tf.function(compute, reduce_retracing=True)
 
     def __call__(self, inputs: Any) -> tf.Tensor:
-        """Computes float32 activations of inputs of any number type."""
+        """Computes float32 activations of inputs of any number type.
+
+        Images of another size than a part that begins at the pixels takes are resized.
+        """
         return self._compute(tf.cast(inputs, tf.float32))
 
 
@@ -77,7 +82,7 @@ class CachedActivations:
 
     def __init__(
         self,
-        values: np.ndarray,
+        values: ArrayStore,
         targets: np.ndarray,
         labels: np.ndarray,
         config: CacheConfig,
@@ -100,13 +105,13 @@ class CachedActivations:
 
     def read(self, rows: np.ndarray, epoch: int) -> Batch:
         """Returns the rows; an image's views take turns with the epochs."""
-        views = (rows + epoch) % len(self._values)
+        views = (rows + epoch) % self._values.shape[0]
         return Batch(self._values[views, rows], self._targets[views % len(self._targets), rows])
 
     def through(self, part: FrozenPart) -> "CachedActivations":
         """Runs a part of the network, from this cut to a higher one, once over all views."""
         views, images = self._values.shape[:2]
-        values = _allocate((views, images, *part.model.output.shape[1:]), self._config)
+        values = _store((views, images, *part.model.output.shape[1:]), self._config)
         for view in range(views):
             for start in range(0, images, self._batch_size):
                 batch = slice(start, start + self._batch_size)
@@ -119,7 +124,7 @@ class FreshActivations:
 
     def __init__(
         self,
-        pixels: np.ndarray,
+        pixels: ArrayStore,
         index: ExampleIndex,
         classes: int,
         part: FrozenPart,
@@ -171,14 +176,14 @@ def compute_activations(
     """
     augmentation = augmentation or AugmentationConfig(views=1)
     views = augmentation.views or 1
-    values = _allocate((views, len(index), *lower.model.output.shape[1:]), config)
+    values = _store((views, len(index), *lower.model.output.shape[1:]), config)
     targets = one_hot(index.labels, classes)[np.newaxis]
     if augmentation.mixes:
         targets = targets.repeat(views, axis=0)
     report = _progress_reporter(views * len(index))
     augment = Augmenter(augmentation)
     start = 0
-    for pixels in read_pixels(index, lower.model.input.shape[1], batch_size):
+    for pixels in read_pixels(index, batch_size):
         rows = index.rows[start : start + len(pixels)]
         start += len(pixels)
         for view in range(views):
@@ -192,20 +197,23 @@ def compute_activations(
     return CachedActivations(values, targets, index.labels, config, batch_size)
 
 
-def load_pixels(
-    index: ExampleIndex, image_size: int, config: CacheConfig, batch_size: int
-) -> np.ndarray:
+def load_pixels(index: ExampleIndex, config: CacheConfig, batch_size: int) -> ArrayStore:
     """Reads a split's images into one array, uint8 [images, size, size, 3].
 
     Raises:
         OSError: the array does not fit on the disk.
     """
-    values = _allocate((len(index), image_size, image_size, 3), config, np.dtype(np.uint8))
+    shape = (len(index), index.image_size, index.image_size, 3)
+    values = ArrayStore(shape, np.uint8, config.memory_mb)
     start = 0
-    for pixels in read_pixels(index, image_size, batch_size):
+    for pixels in read_pixels(index, batch_size):
         values[index.rows[start : start + len(pixels)]] = pixels
         start += len(pixels)
     return values
+
+
+def _store(shape: tuple[int, ...], config: CacheConfig) -> ArrayStore:
+    return ArrayStore(shape, config.dtype, config.memory_mb)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -217,30 +225,6 @@ def _view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> 
     """Seeds int64 [rows, 2] that differ between images, views and seeds."""
     keys = index.image_keys[rows]
     return tf.stack([keys, np.full_like(keys, (seed << 32) + view)], axis=1)
-
-
-def _allocate(
-    shape: tuple[int, ...], config: CacheConfig, dtype: np.dtype[Any] | None = None
-) -> np.ndarray:
-    """Returns an empty array in memory, or beyond the budget in a file that has no name.
-
-    The file vanishes with the process, however that ends.
-    """
-    dtype = dtype or np.dtype(config.dtype)
-    size = math.prod(shape) * dtype.itemsize
-    if size <= config.memory_mb << 20:
-        return np.empty(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        try:
-            # A hole that can't be filled later would kill the process without a word.
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{error.strerror}: the cache of activations needs {size >> 20} MB in "
-                f"{tempfile.gettempdir()}; fewer trainer.augmentation.views need less",
-            ) from error
-        return np.memmap(file, dtype, "r+", shape=shape)
 
 
 def _progress_reporter(total: int) -> Callable[[int], None]:

@@ -1,7 +1,5 @@
 """Which activations a stage trains on: cached where they can be, shared between stages."""
 
-import numpy as np
-
 from trainer.activation_cache import (
     Activations,
     CachedActivations,
@@ -9,8 +7,8 @@ from trainer.activation_cache import (
     FrozenPart,
     compute_activations,
     load_pixels,
-    one_hot,
 )
+from trainer.array_store import ArrayStore
 from trainer.config import AugmentationConfig, StageConfig, TrainConfig
 from trainer.input_pipeline import ExampleIndex
 from trainer.model import Classifier
@@ -40,7 +38,7 @@ class ActivationSource:
         cuts = [config.trained_blocks(s) for s in config.stages if s.train != "all"]
         self._lowest = max(cuts, default=0)
         self._cached: dict[str, CachedActivations] = {}
-        self._pixels: np.ndarray | None = None
+        self._pixels: ArrayStore | None = None
 
     def at(self, stage: StageConfig) -> tuple[Activations, Activations]:
         """Returns train and val activations at a stage's cut.
@@ -51,7 +49,7 @@ class ActivationSource:
         cut = self._config.trained_blocks(stage)
         augmentation = self._config.augmentation_of(stage)
         if stage.train == "all":
-            return self._fresh(augmentation, cut), self._val_pixels()
+            return self._fresh(augmentation, cut), self._compute(self._val, cut)
         val = self._raised(self._at_lowest(None), cut)
         if augmentation.views is None:
             return self._fresh(augmentation, cut), val
@@ -67,16 +65,22 @@ class ActivationSource:
         if key not in self._cached:
             # Only val is kept beside them: two augmentations at once would double the memory.
             self._cached = {k: v for k, v in self._cached.items() if "val" in (k, key)}
-            self._cached[key] = compute_activations(
-                self._train if augmentation else self._val,
-                self._classes,
-                FrozenPart(self._classifier.lower(self._lowest)),
-                self._config.cache,
-                self._config.batch_size,
-                augmentation,
-                self._config.seed,
-            )
+            split = self._train if augmentation else self._val
+            self._cached[key] = self._compute(split, self._lowest, augmentation)
         return self._cached[key]
+
+    def _compute(
+        self, split: ExampleIndex, cut: int, augmentation: AugmentationConfig | None = None
+    ) -> CachedActivations:
+        return compute_activations(
+            split,
+            self._classes,
+            FrozenPart(self._classifier.lower(cut)),
+            self._config.cache,
+            self._config.batch_size,
+            augmentation,
+            self._config.seed,
+        )
 
     def _raised(self, activations: CachedActivations, cut: int) -> CachedActivations:
         if cut == self._lowest:
@@ -85,22 +89,8 @@ class ActivationSource:
 
     def _fresh(self, augmentation: AugmentationConfig, cut: int) -> FreshActivations:
         if self._pixels is None:
-            self._pixels = self._load(self._train)
+            self._pixels = load_pixels(self._train, self._config.cache, self._config.batch_size)
         part = FrozenPart(self._classifier.lower(cut))
         return FreshActivations(
             self._pixels, self._train, self._classes, part, augmentation, self._config.seed
         )
-
-    def _val_pixels(self) -> CachedActivations:
-        targets = one_hot(self._val.labels, self._classes)[np.newaxis]
-        return CachedActivations(
-            self._load(self._val)[np.newaxis],
-            targets,
-            self._val.labels,
-            self._config.cache,
-            self._config.batch_size,
-        )
-
-    def _load(self, index: ExampleIndex) -> np.ndarray:
-        size = self._classifier.network.input.shape[1]
-        return load_pixels(index, size, self._config.cache, self._config.batch_size)

@@ -1,6 +1,7 @@
 """Reads transformed examples, in bounded memory whatever the number of images."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,12 +31,14 @@ class ExampleIndex:
         labels: int64 [images], class index by row.
         image_keys: int64 [images], non-negative, drawn from the id, by row: what an image's
             random changes are seeded with.
+        image_size: height and width of the images in pixels.
     """
 
     files: tuple[str, ...]
     rows: np.ndarray
     labels: np.ndarray
     image_keys: np.ndarray
+    image_size: int
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,10 +65,10 @@ def index_examples(patterns: Sequence[str], split: str) -> ExampleIndex:
     rows = np.empty(len(order), np.int64)
     rows[order] = np.arange(len(order))
     keys = np.array([_image_key(image_id) for image_id in ids[order]], np.int64)
-    return ExampleIndex(files, rows, labels[order], keys)
+    return ExampleIndex(files, rows, labels[order], keys, _image_size(files))
 
 
-def read_pixels(index: ExampleIndex, image_size: int, batch_size: int) -> tf.data.Dataset:
+def read_pixels(index: ExampleIndex, batch_size: int) -> tf.data.Dataset:
     """Reads a split's images in the order of its shards.
 
     Returns:
@@ -74,7 +77,8 @@ def read_pixels(index: ExampleIndex, image_size: int, batch_size: int) -> tf.dat
 
     def parse(batch: tf.Tensor) -> tf.Tensor:
         raw = tf.io.parse_example(batch, _PIXELS_SPEC)[features.PIXELS]
-        return tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, image_size, image_size, 3])
+        size = index.image_size
+        return tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, size, size, 3])
 
     dataset = _records(index.files).batch(batch_size)
     return dataset.map(parse, num_parallel_calls=1).prefetch(2)
@@ -82,6 +86,13 @@ def read_pixels(index: ExampleIndex, image_size: int, batch_size: int) -> tf.dat
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(list(files))
+
+
+def _image_size(files: Sequence[str]) -> int:
+    """All images of a transformed split have one size; the first tells it."""
+    (example,) = _records(files).take(1)
+    pixels = tf.io.parse_single_example(example, _PIXELS_SPEC)[features.PIXELS]
+    return math.isqrt(int(tf.strings.length(pixels)) // 3)
 
 
 def _image_key(image_id: bytes) -> int:

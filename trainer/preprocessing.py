@@ -92,6 +92,19 @@ def resize_image(image: tf.Tensor, size: int, resize: str) -> tf.Tensor:
     return tf.saturate_cast(tf.round(scaled), tf.uint8)
 
 
+def to_size(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Brings transformed images to the size that a network takes, where that is another.
+
+    Args:
+        images: [batch, height, width, 3], any number type.
+        size: height and width of the result in pixels.
+
+    Returns:
+        float32 [batch, size, size, 3].
+    """
+    return tf.image.resize(images, [size, size], antialias=True)
+
+
 def _centre_square(image: tf.Tensor) -> tf.Tensor:
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     side = tf.minimum(height, width)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from components import features
-from trainer.preprocessing import decode_and_resize
+from trainer.preprocessing import decode_and_resize, to_size
 
 # Evaluation and batch scoring send as many images as they like; memory is bounded here.
 _IMAGES_AT_ONCE = 32
@@ -31,13 +31,15 @@ class ServingModule(tf.Module):
         Args:
             network: float32 [batch, size, size, 3] to float32 [batch, classes].
             labels: class names in order of the class index.
-            image_size: height and width in pixels.
+            image_size: of the images that it was trained on, height and width in pixels; they are
+                brought to the network's own size as in training.
             resize: as in TransformConfig.
         """
         super().__init__(name="classifier")
         # A plain function, which hides the layers from the SavedModel: of use there are only
         # their weights, and it is written, and loaded by a server, in half the time.
-        self._network = lambda pixels: network(pixels, training=False)
+        size = network.input.shape[1]
+        self._network = lambda pixels: network(to_size(pixels, size), training=False)
         self.weights = [weight.value for weight in network.weights]
         self.weight_paths = tf.constant([weight.path for weight in network.weights])
         self._image_size = image_size

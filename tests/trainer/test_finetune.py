@@ -12,6 +12,7 @@ from components.errors import DataError, InputError
 from trainer import run
 from trainer.activation_cache import CachedActivations, FrozenPart, compute_activations, one_hot
 from trainer.activation_source import ActivationSource
+from trainer.array_store import ArrayStore
 from trainer.backbones.build import build_backbone
 from trainer.checkpoints import Checkpoint
 from trainer.config import AugmentationConfig, CacheConfig, StageConfig, TrainConfig
@@ -59,7 +60,8 @@ def _classifier(seed: int = 0) -> Classifier:
 
 def _features(index) -> CachedActivations:
     """Random numbers in place of pooled features."""
-    values = np.random.default_rng(0).normal(size=(1, len(index), 1280)).astype(np.float32)
+    values = ArrayStore((1, len(index), 1280), np.float32, memory_mb=1)
+    values[:] = np.random.default_rng(0).normal(size=values.shape)
     targets = one_hot(index.labels, CLASSES)[np.newaxis]
     return CachedActivations(values, targets, index.labels, CACHE, 8)
 
@@ -230,7 +232,7 @@ def test_a_cache_beyond_its_budget_lies_in_a_file(train):
     in_memory = compute_activations(train, CLASSES, lower, CACHE, 8)
     no_memory = CACHE.model_copy(update={"memory_mb": 0})
     in_file = compute_activations(train, CLASSES, lower, no_memory, 8)
-    assert isinstance(in_file._values, np.memmap)
+    assert in_file._values.in_file
     rows = np.array([3, 1])
     np.testing.assert_array_equal(in_memory.read(rows, 0).inputs, in_file.read(rows, 0).inputs)
 
@@ -252,7 +254,8 @@ def test_cached_views_are_augmented_images(train):
 
 
 def test_views_take_turns(train):
-    values = np.arange(3)[:, np.newaxis] * np.ones((1, len(train)))
+    values = ArrayStore((3, len(train)), np.float32, memory_mb=1)
+    values[:] = np.arange(3)[:, np.newaxis]
     targets = one_hot(train.labels, CLASSES)[np.newaxis]
     activations = CachedActivations(values, targets, train.labels, CACHE, 8)
     seen = {float(activations.read(np.array([5]), epoch).inputs[0]) for epoch in range(3)}

@@ -34,7 +34,8 @@ def _example(number):
 
 def _by_row(index):
     """First pixel of each image, by its row."""
-    read = np.concatenate([batch.numpy() for batch in read_pixels(index, SIZE, 2)])
+    read = np.concatenate([batch.numpy() for batch in read_pixels(index, 2)])
+    assert index.image_size == SIZE
     assert read.shape == (len(index), SIZE, SIZE, 3)
     values = np.empty(len(index), np.uint8)
     values[index.rows] = read[:, 0, 0, 0]
