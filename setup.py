@@ -22,6 +22,8 @@ setup(
         "apache-beam>=2.77,<3",
         "google-crc32c>=1.5,<2",
         "keras>=3.15,<4",
+        "keras-tuner>=1.4,<2",
+        "matplotlib>=3.9,<4",
         "numpy>=2.2,<3",
         "pillow>=11",
         "h5py>=3.11,<4",

@@ -42,7 +42,11 @@ PIXELS = "pixels"  # bytes: height * width * 3 uint8, row by row, RGB
 LABEL_ID = "label_id"  # int64: index into the vocabulary of labels
 VOCABULARY = "labels"  # name of the vocabulary file in the transform graph: a class name a line
 
-# Signatures of the exported model.
+# The exported model: SavedModel leaves a folder to its users.
+EXTRA = "assets.extra"
+TRAINING_FILE = "training.json"  # in it: backbone, weights, classes and how it was trained
+
+# Its signatures.
 SERVING_SIGNATURE = "serving_default"
 LABELS_SIGNATURE = "transform_labels"
 KNOWN = "label_known"  # float32 [batch]: 1, or 0 for a class that the model doesn't know

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXTRA = "assets.extra"  # the folder that SavedModel leaves to its users
+from components.features import EXTRA, TRAINING_FILE
+
 FACTS_FILE = "model.json"
 SCHEMA_FILE = "schema.pbtxt"
 _STAGING_PREFIX = ".staging-"
@@ -43,6 +44,11 @@ class Version:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     @property
+    def training(self) -> dict[str, Any]:
+        """How it was trained, as the Trainer wrote it; empty if it isn't one of ours."""
+        return read_training(self.path)
+
+    @property
     def schema(self) -> Path | None:
         """The schema kept with it, if any."""
         file = self.path / EXTRA / SCHEMA_FILE
@@ -63,6 +69,12 @@ def serving_version(model_dir: Path) -> Version | None:
         return None
     number = max(numbers)
     return Version(number, model_dir / str(number))
+
+
+def read_training(saved_model: Path) -> dict[str, Any]:
+    """Returns what an exported model tells of its training: backbone, weights, classes, stages."""
+    file = saved_model / EXTRA / TRAINING_FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def model_digest(saved_model: Path) -> str:

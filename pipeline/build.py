@@ -1,12 +1,13 @@
 """The one DAG.
 
 ImageExampleGen -> StatisticsGen -> SchemaGen -> ReferenceSchema -> ExampleValidator -> DataCheck
--> Transform -> Trainer -> Evaluator (beside ServingBaseline) -> Pusher
+-> Transform -> (Tuner ->) Trainer -> Evaluator (beside ServingBaseline) -> Pusher
 """
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
@@ -27,6 +28,7 @@ from components.pusher.component import Pusher
 from components.reference_schema.component import ReferenceSchema
 from components.serving_baseline.component import ServingBaseline
 from components.transform.component import Transform
+from components.tuner.component import Tuner
 from pipeline import gate
 from pipeline.code_digest import code_digest
 from pipeline.config import PipelineConfig
@@ -93,21 +95,19 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
     checks = _check_data(config, locations, example_gen, statistics, schema, baseline)
     transform = _transform(config, example_gen, schema)
     transform.add_upstream_node(checks[-1])
-    trainer = _trainer(config, locations, transform, schema, baseline)
+    training = _Training(config, locations, transform, schema, baseline)
+    tuner = training.tuner() if config.trainer.search.enabled else None
+    trainer = training.trainer(tuner)
     evaluator = _evaluator(config, example_gen, trainer, baseline)
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         schema=checks[0].outputs["reference"],
         model_dir=locations.model_dir,
-        facts={
-            "run_id": run_id,
-            "backbone": config.trainer.backbone,
-            "splits": config.splits.model_dump_json(),
-        },
+        facts={"run_id": run_id, "splits": config.splits.model_dump_json()},
     )
-    before = [example_gen, statistics, schema, baseline, *checks]
-    return [*before, transform, trainer, evaluator, pusher]
+    before = [example_gen, statistics, schema, baseline, *checks, transform]
+    return [*before, *([tuner] if tuner else []), trainer, evaluator, pusher]
 
 
 def _statistics_options() -> tfdv.StatsOptions:
@@ -169,31 +169,42 @@ def _transform(
     )
 
 
-def _trainer(
-    config: PipelineConfig,
-    locations: Locations,
-    transform: Transform,
-    schema: SchemaGen,
-    baseline: ServingBaseline,
-) -> Trainer:
-    warm = config.trainer.warm_start == "serving"
-    return Trainer(
-        run_fn="trainer.run.run_fn",
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema.outputs["schema"],
-        # An input only where it is used: each push changes it.
-        base_model=baseline.outputs["baseline"] if warm else None,
-        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
-        eval_args=trainer_pb2.EvalArgs(splits=[features.VAL]),
-        custom_config={
-            "train_config": config.trainer.model_dump_json(),
-            "transform_config": config.transform.model_dump_json(),
-            "checkpoints": locations.checkpoints,
-            "weights_digest": file_digest(config.trainer.weights),
-            "code_digest": code_digest("trainer", *_CONTRACT),
-        },
-    )
+@dataclass(frozen=True)
+class _Training:
+    """What Tuner and Trainer share."""
+
+    config: PipelineConfig
+    locations: Locations
+    transform: Transform
+    schema: SchemaGen
+    baseline: ServingBaseline
+
+    def tuner(self) -> Tuner:
+        return Tuner(tuner_fn="trainer.family_search.tuner_fn", **self._inputs())
+
+    def trainer(self, tuner: Tuner | None) -> Trainer:
+        chosen = tuner.outputs["best_hyperparameters"] if tuner else None
+        return Trainer(run_fn="trainer.run.run_fn", hyperparameters=chosen, **self._inputs())
+
+    def _inputs(self) -> dict[str, Any]:
+        config = self.config
+        warm = config.trainer.warm_start == "serving"
+        return {
+            "examples": self.transform.outputs["transformed_examples"],
+            "transform_graph": self.transform.outputs["transform_graph"],
+            "schema": self.schema.outputs["schema"],
+            # An input only where it is used: each push changes it.
+            "base_model": self.baseline.outputs["baseline"] if warm else None,
+            "train_args": trainer_pb2.TrainArgs(splits=[features.TRAIN]),
+            "eval_args": trainer_pb2.EvalArgs(splits=[features.VAL]),
+            "custom_config": {
+                "train_config": config.trainer.model_dump_json(),
+                "transform_config": config.transform.model_dump_json(),
+                "checkpoints": self.locations.checkpoints,
+                "weights_digest": file_digest(config.trainer.weights),
+                "code_digest": code_digest("trainer", "components.tuner", *_CONTRACT),
+            },
+        }
 
 
 def _evaluator(

@@ -54,6 +54,9 @@ ConfigOption = Annotated[
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="Short for trainer.backbone.")
 ]
+SearchOption = Annotated[
+    bool, typer.Option("--search", help="Try members of the family from small to large first.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
@@ -94,6 +97,7 @@ def run(
     output: OutputOption,
     config: ConfigOption = None,
     backbone: BackboneOption = None,
+    search: SearchOption = False,
     sets: SetOption = None,
     wait: WaitOption = 600,
     as_json: JsonOption = False,
@@ -102,7 +106,7 @@ def run(
     """Train on the images of a folder; push the model if it passes the gate."""
     with _errors_told(as_json):
         request = Request(
-            effective_config(config, sets or (), backbone),
+            effective_config(config, sets or (), backbone, search),
             absolute(data),
             Output.at(output),
             wait,

@@ -100,7 +100,7 @@ def _close(
     summary = Summary.of(
         outcome,
         run_id=run.id,
-        backbone=request.config.trainer.backbone,
+        backbone=outcome.backbone or request.config.trainer.backbone,
         data=request.data,
         seconds={**progress.seconds(), "total": round(time.time() - progress.started, 3)},
         warnings=tuple(progress.warnings),

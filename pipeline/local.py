@@ -30,7 +30,7 @@ from pipeline.config import PipelineConfig
 from pipeline.layout import Output, RunFolder
 from pipeline.masked_log import passwords_masked
 from pipeline.options import effective_config
-from pipeline.outcome import read_outcome, tell_again
+from pipeline.outcome import keep_search, read_outcome, tell_again
 from pipeline.progress import read_events
 from pipeline.summary import Outcome
 
@@ -80,6 +80,7 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
         uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
         run_events.record("artifacts", uris=sorted(uris))
         tell_again(outputs, read_events(run.events))
+        keep_search(outputs, run)
     return read_outcome(config, outputs)
 
 

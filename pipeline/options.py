@@ -12,7 +12,10 @@ from pipeline.config import PipelineConfig
 
 
 def effective_config(
-    file: Path | None = None, sets: Sequence[str] = (), backbone: str | None = None
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+    backbone: str | None = None,
+    search: bool = False,
 ) -> PipelineConfig:
     """Puts the configuration of a run together and checks it.
 
@@ -20,6 +23,7 @@ def effective_config(
         file: YAML; what it leaves out keeps its default.
         sets: `key.path=value`, the value in YAML; each overrides what came before it.
         backbone: short for `trainer.backbone=...`.
+        search: short for `trainer.search.enabled=true`.
 
     Raises:
         ConfigError: naming what was received, and what is allowed.
@@ -27,6 +31,8 @@ def effective_config(
     values = _read_mapping(file) if file is not None else {}
     if backbone is not None:
         _assign(values, _defaults(), ["trainer", "backbone"], backbone)
+    if search:
+        _assign(values, _defaults(), ["trainer", "search", "enabled"], True)
     for text in sets:
         path, value = _parse_set(text)
         _assign(values, _defaults(), path, value)

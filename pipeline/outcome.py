@@ -1,6 +1,7 @@
 """What became of a run, read from its artifacts."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from tfx.utils import path_utils
 from components import features, run_events
 from components.data_check import executor as data_check
 from components.image_example_gen import report as ingestion_report
-from components.model_versions import Version
+from components.model_versions import Version, read_training
 from components.pusher.executor import DESTINATION_PROPERTY, NEW_PROPERTY
 from components.serving_baseline.executor import has_model
 from pipeline import gate
 from pipeline.config import PipelineConfig
 from pipeline.gate import Evaluation
+from pipeline.layout import RunFolder
 from pipeline.progress import Progress
-from pipeline.summary import Failure, Images, Outcome
+from pipeline.summary import Failure, Images, Outcome, Search
+from trainer.search_files import TABLE_FILE
 
 Outputs = Mapping[str, list[types.Artifact]]
 
@@ -34,7 +37,7 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     Raises:
         RuntimeError: if a node was passed over.
     """
-    needed = ("ingestion", "evaluation", "blessing", "pushed_model", "baseline")
+    needed = ("ingestion", "model", "evaluation", "blessing", "pushed_model", "baseline")
     missing = [key for key in needed if key not in outputs]
     if missing:
         raise RuntimeError(f"the pipeline ended without its outputs {', '.join(missing)}")
@@ -56,6 +59,8 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
         slices={gate.slice_name(part): dict(row) for part, row in candidate.items() if part},
         images=image_counts(artifact_utils.get_single_uri(outputs["ingestion"])),
         pushed_path=pushed.get_string_custom_property(DESTINATION_PROPERTY) or None,
+        backbone=read_training(_model_path(outputs["model"])).get("backbone"),
+        search=_search(outputs),
     )
     contradiction = gate.contradiction(bool(blessed), rules)
     if contradiction is None:
@@ -63,6 +68,17 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     # The push followed the blessing: what serves now must still be told.
     failure = Failure(kind="fault", message=contradiction)
     return outcome.model_copy(update={"verdict": "failed", "error": failure})
+
+
+def _model_path(models: list[types.Artifact]) -> Path:
+    return Path(path_utils.serving_model_path(artifact_utils.get_single_uri(models)))
+
+
+def _search(outputs: Outputs) -> Search | None:
+    if "tuner_results" not in outputs:
+        return None
+    folder = Path(artifact_utils.get_single_uri(outputs["tuner_results"]))
+    return Search.model_validate_json((folder / TABLE_FILE).read_text(encoding="utf-8"))
 
 
 def _comparison_warnings(
@@ -92,7 +108,7 @@ def _splits_of_baseline(baseline: types.Artifact) -> object:
     """Returns the settings of splits that the model which served was trained with, if told."""
     if not has_model(baseline):
         return None
-    told = Version(0, Path(path_utils.serving_model_path(baseline.uri))).facts.get("splits")
+    told = Version(0, _model_path([baseline])).facts.get("splits")
     return None if told is None else json.loads(told)
 
 
@@ -103,6 +119,14 @@ def tell_again(outputs: Outputs, progress: Progress) -> None:
         ingestion_report.tell_again(artifact_utils.get_single_uri(outputs["ingestion"]))
     if "DataCheck" in cached and "findings" in outputs:
         data_check.tell_again(artifact_utils.get_single_uri(outputs["findings"]))
+
+
+def keep_search(outputs: Outputs, run: RunFolder) -> None:
+    """Puts the search's table and plot, if there was one, beside the run's summary."""
+    if "tuner_results" in outputs:
+        folder = Path(artifact_utils.get_single_uri(outputs["tuner_results"]))
+        for file in folder.glob(f"{Path(TABLE_FILE).stem}.*"):
+            shutil.copy(file, run.path)
 
 
 def image_counts(ingestion_uri: str) -> Images:

@@ -66,7 +66,7 @@ def _check_weights(config: PipelineConfig, output: Output) -> None:
         raise ConfigError(f"trainer.weights: there is no file '{trainer.weights}'")
     if trainer.warm_start == "serving":
         serving = serving_version(output.serving(config.serving.model_name))
-        backbone = serving.facts.get("backbone") if serving else None
+        backbone = serving.training.get("backbone") if serving else None
         if backbone not in (None, trainer.backbone):
             raise ConfigError(
                 f"trainer.warm_start: the model that serves is an {backbone}, not an "

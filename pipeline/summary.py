@@ -66,6 +66,13 @@ class Images(_Record):
     rejected: int | None = None
 
 
+class Search(_Record):
+    """The members that were tried (see `trainer.step_up.Trial`), and why no more of them."""
+
+    stopped: str
+    trials: tuple[dict[str, Any], ...]
+
+
 class Failure(_Record):
     """Why a run failed: by what it was given, or by a fault."""
 
@@ -88,6 +95,8 @@ class Outcome(_Record):
     slices: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: Images = Images()
     pushed_path: str | None = None
+    backbone: str | None = None  # the one that was trained; null before that
+    search: Search | None = None
     error: Failure | None = None
 
     @classmethod
@@ -112,7 +121,6 @@ class Summary(Outcome):
     """The outcome with what the command itself knows of the run; written as summary.json."""
 
     run_id: str
-    backbone: str
     data: str
     seconds: dict[str, float]
     versions: dict[str, str] = Field(default_factory=library_versions)

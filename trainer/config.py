@@ -4,7 +4,6 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from components.errors import ConfigError
 from components.settings import Settings, nearest
 from trainer.backbones.catalogue import (
     BACKBONES,
@@ -12,6 +11,7 @@ from trainer.backbones.catalogue import (
     LARGEST_IMAGE,
     SMALLEST_IMAGE,
 )
+from trainer.search_config import SearchConfig
 
 WEIGHTS = ("imagenet", "noisy-student", "none")
 # Keras 3's and Keras 2's, timm's, and the Lite packages'.
@@ -168,6 +168,12 @@ class TrainConfig(Settings):
         "for the rest), noisy-student (B0 to B7, a download), none (random), or the path of a "
         f"file: {', '.join(WEIGHT_FILES)}",
     )
+    image_size: int | None = Field(
+        None,
+        ge=SMALLEST_IMAGE,
+        le=LARGEST_IMAGE,
+        description="height and width that the network sees; null: what Transform makes",
+    )
     warm_start: Literal["none", "serving"] = Field(
         "none",
         description="serving: begin from the model that serves now, if there is one yet, in place "
@@ -194,6 +200,7 @@ class TrainConfig(Settings):
     )
     cache: CacheConfig = Field(CacheConfig(), description="activations of the frozen part")
     hardware: HardwareConfig = Field(HardwareConfig(), description="devices and precision")
+    search: SearchConfig = Field(SearchConfig(), description="of the member that fits best")
 
     @field_validator("weights")
     @classmethod
@@ -238,12 +245,12 @@ class TrainConfig(Settings):
 
 
 def resolve_image_size(transform: TransformConfig, train: TrainConfig) -> int:
-    """Returns height and width in pixels: as configured, or the backbone's own.
+    """Returns height and width that Transform makes, in pixels.
 
-    Raises:
-        ConfigError: the backbone's own size is none that Transform makes.
+    As configured, or the backbone's own; for a search, the largest of those searched.
     """
-    size = transform.image_size or BACKBONES[train.backbone].image_size
-    if not SMALLEST_IMAGE <= size <= LARGEST_IMAGE:
-        raise ConfigError(f"image size {size} is not between {SMALLEST_IMAGE} and {LARGEST_IMAGE}")
-    return size
+    if transform.image_size is not None:
+        return transform.image_size
+    if train.search.enabled:
+        return train.search.image_size
+    return train.image_size or BACKBONES[train.backbone].image_size

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 from trainer.activation_source import ActivationSource
 from trainer.checkpoints import Checkpoint, Saved
@@ -51,9 +53,9 @@ def finetune(
         train, val = source.at(stage)
         cached = time.monotonic()
         trainer = StageTrainer(classifier.upper(cut), number, config, train, val, replicas)
-        if saved:
+        if saved and "epochs" in saved.facts:
             _restore(trainer, saved)
-            saved = None
+        saved = None
         for epoch in trainer.run():
             reporter.epoch(number, stage, len(trainer.epochs) - 1, epoch)
             if checkpoint:
@@ -68,6 +70,8 @@ def finetune(
                 time.monotonic() - cached,
             )
         )
+        if checkpoint:
+            _save(checkpoint, classifier, results)
         yield results[-1]
         if stage.train == "all":
             source.forget()
@@ -77,21 +81,17 @@ def _save(
     checkpoint: Checkpoint,
     classifier: Classifier,
     results: list[StageResult],
-    trainer: StageTrainer,
+    trainer: StageTrainer | None = None,
 ) -> None:
-    facts = {
-        "stages": [result.facts() for result in results],
-        "epochs": [
-            {"train": vars(epoch.train), "val": vars(epoch.val)} for epoch in trainer.epochs
-        ],
-        "best_epoch": trainer.best_epoch,
-    }
-    arrays = {
-        # Dropout's random state, too.
-        "network": values(classifier.network.variables),
-        "optimizer": values(trainer.optimizer.variables),
-        "best": trainer.best_weights,
-    }
+    """Saves what has ended, and how far the stage at work, if there is one, has come."""
+    facts: dict[str, Any] = {"stages": [result.facts() for result in results]}
+    # Dropout's random state, too.
+    arrays = {"network": values(classifier.network.variables)}
+    if trainer is not None:
+        facts["epochs"] = [asdict(epoch) for epoch in trainer.epochs]
+        facts["best_epoch"] = trainer.best_epoch
+        arrays["optimizer"] = values(trainer.optimizer.variables)
+        arrays["best"] = trainer.best_weights
     checkpoint.save(facts, arrays)
 
 

@@ -13,7 +13,7 @@ from tfx.utils import path_utils
 
 from components import features
 from components.errors import DataError
-from components.model_versions import EXTRA, SCHEMA_FILE, Version, serving_version
+from components.model_versions import SCHEMA_FILE, Version, serving_version
 
 VERSION_PROPERTY = "serving_version"
 DIGEST_PROPERTY = "serving_digest"
@@ -91,5 +91,5 @@ def has_model(baseline: types.Artifact) -> bool:
 
 def kept_schema(baseline: types.Artifact) -> Path | None:
     """Returns the schema kept with the model that serves, or None."""
-    file = Path(path_utils.serving_model_path(baseline.uri)) / EXTRA / SCHEMA_FILE
+    file = Path(path_utils.serving_model_path(baseline.uri)) / features.EXTRA / SCHEMA_FILE
     return file if file.is_file() else None

@@ -61,6 +61,8 @@ class Transformed:
             base_model=None,
             custom_config={
                 "checkpoints": str(folder / "checkpoints"),
+                "code_digest": "",
+                "weights_digest": "",
                 "train_config": config.model_dump_json(),
                 "transform_config": self.config.model_dump_json(),
             },

@@ -22,6 +22,7 @@ from trainer.input_pipeline import index_examples
 from trainer.model import Classifier
 from trainer.results import Reporter, StageResult
 from trainer.stage import StageTrainer
+from trainer.task import check_labels, read_data
 
 SIZE = 32
 CLASSES = 3
@@ -50,7 +51,7 @@ def val(transformed):
 
 @pytest.fixture
 def data(transformed, tiny_config, tmp_path):
-    return run.read_data(transformed.fn_args(tmp_path, tiny_config))
+    return read_data(transformed.fn_args(tmp_path, tiny_config))
 
 
 def _classifier(seed: int = 0) -> Classifier:
@@ -114,7 +115,7 @@ def test_a_stage_that_trains_everything_begins_at_the_pixels(train, val, tiny_co
 
 
 def test_two_trainings_are_equal(data, tiny_config):
-    models = [run.train(data, tiny_config, SIZE).classifier.network for _ in range(2)]
+    models = [run.train(data, tiny_config).classifier.network for _ in range(2)]
     for first, second in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(first, second)
 
@@ -143,12 +144,12 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(data, tiny_config, tmp_pa
         StageConfig(train="top_blocks", blocks=1, epochs=2, learning_rate=1e-3),
     )
     config = tiny_config.model_copy(update={"stages": stages, "dropout": 0.3})
-    undisturbed = run.train(data, config, SIZE)
+    undisturbed = run.train(data, config)
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     with pytest.raises(_KilledError):
-        run.train(data, config, SIZE, None, _KilledAfter(epochs), checkpoint)
+        run.train(data, config, None, _KilledAfter(epochs), checkpoint)
     told = _KilledAfter(100)
-    resumed = run.train(data, config, SIZE, None, told, checkpoint)
+    resumed = run.train(data, config, None, told, checkpoint)
     # The epoch in which it was killed was not saved yet.
     assert 100 - told.epochs == 5 - epochs
     assert [_losses([r]) for r in resumed.results] == [_losses([r]) for r in undisturbed.results]
@@ -204,7 +205,7 @@ def test_mixed_precision_trains_and_answers(data, tiny_config, precision):
     hardware = {"precision": precision}
     config = TrainConfig.parse({**tiny_config.model_dump(mode="json"), "hardware": hardware})
     with run.precision(precision):
-        trained = run.train(data, config, SIZE)
+        trained = run.train(data, config)
     assert trained.classifier.network.get_layer("stem_conv").compute_dtype != "float32"
     assert trained.classifier.network.output.dtype == "float32"
     assert np.isfinite(_losses(trained.results)).all()
@@ -216,8 +217,8 @@ def test_two_devices_train_as_one(data, tiny_config):
     plain = tiny_config.model_copy(update={"dropout": 0.0})
     mirrored = plain.hardware.model_copy(update={"strategy": "mirrored"})
     assert make_strategy(mirrored).num_replicas_in_sync == 2
-    two = run.train(data, plain.model_copy(update={"hardware": mirrored}), SIZE)
-    one = run.train(data, plain, SIZE)
+    two = run.train(data, plain.model_copy(update={"hardware": mirrored}))
+    one = run.train(data, plain)
     np.testing.assert_allclose(_losses(two.results), _losses(one.results), rtol=1e-3)
 
 
@@ -284,9 +285,9 @@ def test_cut_parts_make_the_whole():
 
 def test_labels_that_cannot_be_trained_on(train, val):
     with pytest.raises(DataError, match="one class only"):
-        run._check_labels(["hat"], train, val)
+        check_labels(["hat"], train, val)
     with pytest.raises(DataError, match="without training images: scarf"):
-        run._check_labels(["a", "b", "c", "scarf"], train, val)
+        check_labels(["a", "b", "c", "scarf"], train, val)
     unknown = replace(val, labels=np.full_like(val.labels, -1))
     with pytest.raises(DataError, match="6 images of the val split"):
-        run._check_labels(["a", "b", "c"], train, unknown)
+        check_labels(["a", "b", "c"], train, unknown)
