@@ -30,16 +30,22 @@ class Saved:
 class Checkpoint:
     """The newest state of one training."""
 
-    def __init__(self, folder: Path) -> None:
-        """Takes a folder that belongs to this very training: same data, settings and code."""
+    def __init__(self, folder: Path, writable: bool = True) -> None:
+        """Takes a folder that belongs to this very training: same data, settings and code.
+
+        Of several workers, which read it all, one may write.
+        """
         self._folder = folder
+        self._writable = writable
 
     def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
-        """Replaces the former state in one step.
+        """Replaces the former state in one step, if it is this worker's to do so.
 
         Raises:
             OSError: it can't be written; the former state still stands.
         """
+        if not self._writable:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         flat: dict[str, Any] = {
             f"{name}/{number}": value

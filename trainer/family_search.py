@@ -18,6 +18,7 @@ from components import run_events
 from components.errors import InputError
 from trainer.checkpoints import Checkpoint
 from trainer.config import TrainConfig
+from trainer.devices import Replicas, make_strategy
 from trainer.run import train
 from trainer.search_files import PLOT_FILE, TABLE_FILE
 from trainer.search_plot import plot
@@ -37,7 +38,10 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     Raises:
         DataError: the examples can't be trained on.
     """
-    return TunerFnResult(FamilyTuner(Task.of(fn_args), read_data(fn_args), fn_args.working_dir), {})
+    task = Task.of(fn_args)
+    replicas = Replicas(make_strategy(task.config.hardware))
+    tuner = FamilyTuner(task, read_data(fn_args), replicas, fn_args.working_dir)
+    return TunerFnResult(tuner, {})
 
 
 class StepUp(keras_tuner.Oracle):
@@ -87,11 +91,12 @@ class FamilyTuner(base_tuner.BaseTuner):
     What is best so far keeps its checkpoint: the Trainer finds it, and has nothing left to train.
     """
 
-    def __init__(self, task: Task, data: Data, working_dir: str) -> None:
+    def __init__(self, task: Task, data: Data, replicas: Replicas, working_dir: str) -> None:
         """Takes what the Trainer takes, too."""
         super().__init__(StepUp(task.config), directory=working_dir, project_name="search")
         self._task = task
         self._data = data
+        self._replicas = replicas
         self._best: tuple[float, Checkpoint | None] = (-1.0, None)
 
     def run_trial(self, trial: Any) -> dict[str, float]:
@@ -135,7 +140,7 @@ class FamilyTuner(base_tuner.BaseTuner):
 
     def _measure(self, task: Task, tried: Trial) -> Trial:
         checkpoint = Checkpoint(task.checkpoint_folder(self._data))
-        trained = train(self._data, task.config, task.base_model, None, checkpoint)
+        trained = train(self._data, task.config, task.base_model, None, checkpoint, self._replicas)
         result = trained.results[-1]
         epoch = result.epochs[result.best_epoch]
         network = trained.classifier.network

@@ -46,10 +46,14 @@ def run_fn(fn_args: Any) -> None:
         InputError: its weights can't be had, or a loss is not finite.
         OSError: activations or checkpoints don't fit on the disk.
     """
-    task, data = Task.of(fn_args), read_data(fn_args)
+    task = Task.of(fn_args)
+    # Several workers have to find one another before TensorFlow computes anything.
+    replicas = Replicas(make_strategy(task.config.hardware))
+    data = read_data(fn_args)
     run_dir = Path(fn_args.model_run_dir)
-    checkpoint = Checkpoint(task.checkpoint_folder(data))
-    trained = train(data, task.config, task.base_model, Reporter(run_dir / LOGS_FOLDER), checkpoint)
+    reporter = Reporter(run_dir / LOGS_FOLDER) if is_chief() else None
+    checkpoint = Checkpoint(task.checkpoint_folder(data), writable=is_chief())
+    trained = train(data, task.config, task.base_model, reporter, checkpoint, replicas)
     if not is_chief():
         return
     network = trained.classifier.network
@@ -67,6 +71,7 @@ def train(
     base_model: str | None = None,
     reporter: Reporter | None = None,
     checkpoint: Checkpoint | None = None,
+    replicas: Replicas | None = None,
 ) -> Trained:
     """Builds the classifier and runs its stages. Raises what `run_fn` does.
 
@@ -78,10 +83,11 @@ def train(
         base_model: the model that serves now, for a warm start.
         reporter: is told each epoch.
         checkpoint: where to go on from.
+        replicas: the devices; None for one.
     """
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    replicas = Replicas(make_strategy(config.hardware))
+    replicas = replicas or Replicas(tf.distribute.get_strategy())
     with precision(config.hardware.precision), replicas.strategy.scope():
         classifier = build_classifier(data.labels, config, data.train.image_size, base_model)
     source = ActivationSource(classifier, data.train, data.val, len(data.labels), config)

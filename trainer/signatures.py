@@ -18,9 +18,8 @@ class ServingModule(tf.Module):
     An answer does not depend on what else is in its batch.
 
     Attributes:
-        weights: the network's, in its order.
-        weight_paths: string [weights], what Keras calls them: a later training may begin here.
-        labels: string [classes], class names in order of the class index.
+        weights: the network's, by Keras's paths: a later training may begin from them.
+        classes: string [classes], class names in order of the class index, for the same purpose.
     """
 
     def __init__(
@@ -40,13 +39,15 @@ class ServingModule(tf.Module):
         # their weights, and it is written, and loaded by a server, in half the time.
         size = network.input.shape[1]
         self._network = lambda pixels: network(to_size(pixels, size), training=False)
-        self.weights = [weight.value for weight in network.weights]
-        self.weight_paths = tf.constant([weight.path for weight in network.weights])
+        self.weights = {weight.path: weight.value for weight in network.weights}
+        self.classes = tf.Variable(list(labels), trainable=False)
         self._image_size = image_size
         self._resize = resize
-        self.labels = tf.constant(list(labels))
+        self._labels = tf.constant(list(labels))
         self._label_ids = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(self.labels, tf.range(len(labels), dtype=tf.int64)),
+            tf.lookup.KeyValueTensorInitializer(
+                self._labels, tf.range(len(labels), dtype=tf.int64)
+            ),
             default_value=-1,
         )
 
@@ -66,7 +67,7 @@ class ServingModule(tf.Module):
             size=0,
             dynamic_size=True,
             infer_shape=False,
-            element_shape=[None, self.labels.shape[0]],
+            element_shape=[None, self._labels.shape[0]],
         )
         for start in tf.range(0, tf.shape(image)[0], _IMAGES_AT_ONCE):
             pixels = decode_and_resize(
@@ -78,7 +79,7 @@ class ServingModule(tf.Module):
         best = tf.argmax(probabilities, axis=1)
         return {
             features.PROBABILITIES: probabilities,
-            features.PREDICTED_LABEL: tf.gather(self.labels, best),
+            features.PREDICTED_LABEL: tf.gather(self._labels, best),
             features.SCORE: tf.reduce_max(probabilities, axis=1),
         }
 

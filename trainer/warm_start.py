@@ -33,14 +33,13 @@ def begin_from(network: keras.Model, labels: Sequence[str], saved_model: str) ->
         ConfigError: it is of another backbone, or not one of this project's.
     """
     exported = tf.saved_model.load(saved_model)
-    if not hasattr(exported, "weight_paths"):
+    if not hasattr(exported, "weights"):
         raise ConfigError(
             f"trainer.warm_start: the model that serves, {saved_model}, does not tell its weights "
             "by name; train once with warm_start: none"
         )
-    paths = [path.decode() for path in exported.weight_paths.numpy()]
-    found = dict(zip(paths, (weight.numpy() for weight in exported.weights), strict=True))
-    known = [label.decode() for label in exported.labels.numpy()]
+    found = {path: weight.numpy() for path, weight in exported.weights.items()}
+    known = [label.decode() for label in exported.classes.numpy()]
     shared = [label for label in labels if label in known]
     ours = [list(labels).index(label) for label in shared]
     theirs = [known.index(label) for label in shared]

@@ -210,6 +210,30 @@ def test_a_refused_model_is_not_pushed(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("first_run")
+def test_a_search_goes_before_the_training(project: Project) -> None:
+    """Of two members one has no weights here."""
+    search = "{enabled: true, backbones: [efficientnet-lite0, efficientnet-lite2]}"
+    never = "gate.rules=[{metric: log_loss, max: 0}]"
+    sets = [f"trainer.search={search}", "trainer.stages.0.epochs=1", never]
+    outcome, _ = project.run_here(effective_config(project.config_file, sets))
+    assert outcome.verdict == "refused"
+    assert outcome.backbone == "efficientnet-lite0"
+    assert outcome.search is not None
+    assert [trial["backbone"] for trial in outcome.search.trials] == [
+        "efficientnet-lite0",
+        "efficientnet-lite2",
+    ]
+    assert "pip install" in outcome.search.trials[1]["problem"]
+    (*_, run) = project.output.all_runs()
+    events = [json.loads(line) for line in run.events.read_text(encoding="utf-8").splitlines()]
+    told = [event.get("node", event["event"]) for event in events]
+    assert "epoch" in told[: told.index("Trainer")]
+    assert "epoch" not in told[told.index("Trainer", told.index("Tuner")) :]
+    assert {"search.json", "search.png"} <= set(os.listdir(run.path))
+    assert not any(project.output.checkpoints.iterdir())
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_new_class_stops_the_run_until_it_is_accepted(
     project: Project, config: PipelineConfig
 ) -> None:
@@ -218,8 +242,8 @@ def test_a_new_class_stops_the_run_until_it_is_accepted(
         project.run_here(config)
     assert any("'green'" in line for line in schema_commands.diff(project.output, config))
     accepted = schema_commands.accept(project.output, config)
-    resplit = effective_config(project.config_file, ["splits.salt=other"])
-    outcome, progress = project.run_here(resplit)
+    sets = ["splits.salt=other", "trainer.warm_start=serving"]
+    outcome, progress = project.run_here(effective_config(project.config_file, sets))
     assert outcome.verdict == "pushed"
     assert "label=green" in outcome.slices
     assert any("it was judged on those" in warning for warning in progress.warnings)

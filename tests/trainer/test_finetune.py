@@ -217,7 +217,7 @@ def test_two_devices_train_as_one(data, tiny_config):
     plain = tiny_config.model_copy(update={"dropout": 0.0})
     mirrored = plain.hardware.model_copy(update={"strategy": "mirrored"})
     assert make_strategy(mirrored).num_replicas_in_sync == 2
-    two = run.train(data, plain.model_copy(update={"hardware": mirrored}))
+    two = run.train(data, plain, replicas=Replicas(make_strategy(mirrored)))
     one = run.train(data, plain)
     np.testing.assert_allclose(_losses(two.results), _losses(one.results), rtol=1e-3)
 
