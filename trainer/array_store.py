@@ -45,7 +45,9 @@ class ArrayStore:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Copies a part."""
-        values = np.array(self._values[key])
+        values = self._values[key]
+        if values.base is not None:  # a view; a selection by rows is a copy already
+            values = values.copy()
         self._count(values.nbytes)
         return values
 
