@@ -35,7 +35,7 @@ from pipeline.config import PipelineConfig
 from trainer.config import resolve_image_size
 from trainer.digests import file_digest
 
-_CONTRACT = ("components.features", "components.image_ops")
+_CONTRACT = ("components.features", "components.image_ops", "components.model_versions")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def create_pipeline(
 
 def _components(config: PipelineConfig, locations: Locations, run_id: str) -> list[BaseNode]:
     baseline = ServingBaseline(
-        model_dir=locations.model_dir, code_digest=code_digest("components.serving_baseline")
+        model_dir=locations.model_dir,
+        code_digest=code_digest("components.serving_baseline", *_CONTRACT),
     )
     example_gen = ImageExampleGen(
         data_path=locations.data,
@@ -219,5 +220,5 @@ def _evaluator(
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["baseline"],
         eval_config=gate.eval_config(config.gate),
-        code_digest=code_digest("components.evaluator", *_CONTRACT),
+        code_digest=code_digest("components.evaluator", "components.serving_baseline", *_CONTRACT),
     )

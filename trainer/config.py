@@ -15,7 +15,7 @@ from trainer.search_config import SearchConfig
 
 WEIGHTS = ("imagenet", "noisy-student", "none")
 # Keras 3's and Keras 2's, timm's, and the Lite packages'.
-WEIGHT_FILES = (".weights.h5", ".keras", ".h5", ".safetensors", ".pth")
+WEIGHT_FILES = (".weights.h5", ".keras", ".h5", ".safetensors", ".pth", ".pt")
 
 
 class TransformConfig(Settings):
@@ -148,10 +148,12 @@ class HardwareConfig(Settings):
         "auto",
         description="mirrored: all GPUs of this machine; workers: as TF_CONFIG says; auto: "
         "whichever of them there are. batch_size is that of all together, so that the number of "
-        "devices changes neither the learning rate that fits nor, but for rounding, the model",
+        "devices does not change which learning rate fits; what dropout drops, each draws itself",
     )
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
-        "float32", description="of computation; weights stay float32"
+        "float32",
+        description="of computation, in serving too; weights stay float32. mixed_float16 is for "
+        "one device",
     )
     jit_compile: bool = Field(
         False, description="compile the training step by XLA: for GPUs; slower on a CPU"
@@ -231,6 +233,29 @@ class TrainConfig(Settings):
                 raise ValueError(
                     f"stages.{number}.blocks is {stage.blocks}, but {self.backbone} has {blocks}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _search_decides_alone(self) -> Self:
+        if not self.search.enabled:
+            return self
+        if self.warm_start == "serving":
+            raise ValueError(
+                "warm_start: serving fits one backbone, so that a search would compare a trained "
+                "member with untrained ones: take one of the two"
+            )
+        if self.weights != "imagenet" or self.image_size is not None:
+            raise ValueError(
+                "a search tries search.weights, each member at its own resolution: leave weights "
+                "and image_size out"
+            )
+        most = max(stage.blocks or 0 for stage in self.stages)
+        few = [name for name in self.search.backbones if BACKBONES[name].blocks < most]
+        if few:
+            raise ValueError(
+                f"a stage trains {most} blocks, but {few[0]}, which is to be tried, has "
+                f"{BACKBONES[few[0]].blocks}"
+            )
         return self
 
     def trained_blocks(self, stage: StageConfig) -> int:

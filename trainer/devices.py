@@ -1,8 +1,8 @@
 """One CPU or GPU, several GPUs of a machine, or several machines: the same loop for all.
 
 A batch is that of all devices together: each computes its share of the losses' sum, divided by
-the whole batch's size, and the gradients are added up. So neither learning rate nor result
-depends on their number, but for rounding.
+the whole batch's size, and the gradients are added up. So which learning rate fits does not depend
+on their number, and the result only by rounding and by what each device's dropout drops.
 """
 
 import json
@@ -23,8 +23,20 @@ def make_strategy(config: HardwareConfig) -> tf.distribute.Strategy:
     Must be called before TensorFlow computes anything, if there are several workers.
 
     Raises:
-        ConfigError: several workers are asked for, and TF_CONFIG names none.
+        ConfigError: several workers are asked for, and TF_CONFIG names none; or float16 on
+            several devices.
     """
+    strategy = _strategy(config)
+    if strategy.num_replicas_in_sync > 1 and config.precision == "mixed_float16":
+        # Keras looks for overflow on one device only, before the gradients are added up.
+        raise ConfigError(
+            "trainer.hardware.precision is mixed_float16, which is for one device; there are "
+            f"{strategy.num_replicas_in_sync}: take mixed_bfloat16, or strategy one_device"
+        )
+    return strategy
+
+
+def _strategy(config: HardwareConfig) -> tf.distribute.Strategy:
     workers = _workers()
     if config.strategy == "workers" and len(workers) < 2:
         raise ConfigError(
@@ -70,7 +82,7 @@ class Replicas:
 
         Args:
             rows: of the whole batch; the same on all workers.
-            read: reads rows into a tuple of arrays.
+            read: reads rows into a tuple of tensors.
 
         Returns:
             A tuple of tensors, or of one tensor a device.
@@ -78,14 +90,12 @@ class Replicas:
         own = np.array_split(rows, self._workers)[self._worker]
         if self.single:
             return read(own)
-        parts = [read(part) for part in np.array_split(own, self._local)]
-        return tuple(
-            self.strategy.experimental_distribute_values_from_function(
-                lambda context, position=position: tf.convert_to_tensor(
-                    parts[context.replica_id_in_sync_group % self._local][position]
-                )
-            )
-            for position in range(len(parts[0]))
+        sizes = [len(part) for part in np.array_split(own, self._local)]
+        return tuple(self._spread(tf.split(values, sizes)) for values in read(own))
+
+    def _spread(self, parts: list[tf.Tensor]) -> Any:
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group % self._local]
         )
 
 

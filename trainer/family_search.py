@@ -132,8 +132,13 @@ class FamilyTuner(base_tuner.BaseTuner):
         """
         tried = self.oracle.tried
         facts = {"stopped": self.oracle.stopped, "trials": [asdict(trial) for trial in tried]}
-        (folder / TABLE_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(facts, indent=2) + "\n"
+        (folder / TABLE_FILE).write_text(text, encoding="utf-8")
         if not any(fits(self._task.config.search, trial) for trial in tried):
+            run_dir = run_events.run_dir()
+            if run_dir is not None:
+                # TFX deletes the outputs of a node that fails, just when a person needs this one.
+                (run_dir / TABLE_FILE).write_text(text, encoding="utf-8")
             problems = "; ".join(f"{t.backbone}: {t.problem or 'too slow'}" for t in tried)
             raise InputError(f"the search found no member that can be used: {problems}")
         plot(tried, folder / PLOT_FILE)

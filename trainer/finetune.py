@@ -43,7 +43,10 @@ def finetune(
     """
     saved = checkpoint.load() if checkpoint else None
     results = [StageResult.of(facts) for facts in saved.facts["stages"]] if saved else []
-    yield from results
+    for number, result in enumerate(results):
+        for position, epoch in enumerate(result.epochs):
+            reporter.log(number, result.stage, position, epoch)
+        yield result
     if saved:
         assign(classifier.network.variables, saved.arrays["network"])
     for number, stage in list(enumerate(config.stages))[len(results) :]:
@@ -55,6 +58,8 @@ def finetune(
         trainer = StageTrainer(classifier.upper(cut), number, config, train, val, replicas)
         if saved and "epochs" in saved.facts:
             _restore(trainer, saved)
+            for position, epoch in enumerate(trainer.epochs):
+                reporter.log(number, stage, position, epoch)
         saved = None
         for epoch in trainer.run():
             reporter.epoch(number, stage, len(trainer.epochs) - 1, epoch)
@@ -72,6 +77,9 @@ def finetune(
         )
         if checkpoint:
             _save(checkpoint, classifier, results)
+        # Before the next stage computes its own: two caches at once would double the memory.
+        trainer.release()
+        del trainer, train, val
         yield results[-1]
         if stage.train == "all":
             source.forget()

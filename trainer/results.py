@@ -83,6 +83,10 @@ class Reporter:
             val_loss=epoch.val.loss,
             val_accuracy=epoch.val.accuracy,
         )
+        self.log(stage_number, stage, number, epoch)
+
+    def log(self, stage_number: int, stage: StageConfig, number: int, epoch: Epoch) -> None:
+        """Tells TensorBoard alone: of an epoch that an earlier process has trained."""
         if self._logs is None:
             return
         for split, metrics in (("train", epoch.train), ("val", epoch.val)):

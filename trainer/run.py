@@ -28,10 +28,17 @@ LOGS_FOLDER = "logs"
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained classifier and how it came about."""
+    """A trained classifier and how it came about.
+
+    Attributes:
+        classifier: with the weights of the last stage's best epoch.
+        results: of the stages.
+        weights: what training began from: the configuration's weights, or "serving".
+    """
 
     classifier: Classifier
     results: list[StageResult]
+    weights: str
 
 
 def run_fn(fn_args: Any) -> None:
@@ -88,13 +95,14 @@ def train(
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     replicas = replicas or Replicas(tf.distribute.get_strategy())
+    begin = warm_start.exists(base_model) and config.warm_start == "serving"
     with precision(config.hardware.precision), replicas.strategy.scope():
         classifier = build_classifier(data.labels, config, data.train.image_size, base_model)
     source = ActivationSource(classifier, data.train, data.val, len(data.labels), config)
     results = list(
         finetune(classifier, source, config, replicas, reporter or Reporter(), checkpoint)
     )
-    return Trained(classifier, results)
+    return Trained(classifier, results, "serving" if begin else config.weights)
 
 
 def build_classifier(
@@ -119,7 +127,9 @@ def build_classifier(
     backbone = build_backbone(config.backbone, weights, config.image_size or image_size)
     classifier = Classifier(backbone, len(labels), config.dropout)
     if warm:
-        warm_start.begin_from(classifier.network, labels, str(base_model))
+        new = warm_start.begin_from(classifier.network, labels, str(base_model))
+        if new:
+            run_events.warn(f"new to the model that training begins from: {', '.join(new)}")
     return classifier
 
 
@@ -138,7 +148,7 @@ def _facts(trained: Trained, config: TrainConfig, data: Data) -> dict[str, Any]:
     """What a person or a report wants to know of a training, as JSON values."""
     return {
         "backbone": config.backbone,
-        "weights": config.weights,
+        "weights": trained.weights,
         "image_size": trained.classifier.network.input.shape[1],
         "parameters": trained.classifier.network.count_params(),
         "classes": data.labels,

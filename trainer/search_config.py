@@ -1,8 +1,8 @@
 """Settings of the search through the family."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.settings import Settings, nearest
 from trainer.backbones.catalogue import BACKBONES
@@ -11,7 +11,11 @@ from trainer.backbones.catalogue import BACKBONES
 class SearchConfig(Settings):
     """Which members are tried, from small to large, and what ends the search."""
 
-    enabled: bool = Field(False, description="try several members; what is best on val is trained")
+    enabled: bool = Field(
+        False,
+        description="try several members; what is best on val is trained, whatever "
+        "trainer.backbone says",
+    )
     backbones: tuple[str, ...] = Field(
         ("efficientnet-lite0", "efficientnet-b0", "efficientnet-b1", "efficientnet-b2"),
         min_length=1,
@@ -48,6 +52,23 @@ class SearchConfig(Settings):
         for name in value:
             nearest(name, BACKBONES, "backbone")
         return tuple(sorted(set(value), key=lambda name: BACKBONES[name].parameters))
+
+    @field_validator("weights")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _tries_something(self) -> Self:
+        if not self.steps():
+            raise ValueError(f"none of {', '.join(self.backbones)} has noisy-student weights")
+        smallest = BACKBONES[self.backbones[0]].parameters
+        if self.max_parameters is not None and smallest > self.max_parameters:
+            raise ValueError(
+                f"max_parameters {self.max_parameters:g} is less than the {smallest:g} of the "
+                f"smallest member, {self.backbones[0]}"
+            )
+        return self
 
     @property
     def image_size(self) -> int:

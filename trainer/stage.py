@@ -94,6 +94,10 @@ class StageTrainer:
         """Puts the best epoch's weights back."""
         assign(self._model.trainable_variables, self.best_weights)
 
+    def release(self) -> None:
+        """Lets the activations go; nothing can be trained any more."""
+        del self._train_data, self._val_data
+
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
         """Inside, the network has the moving average of its weights, if the stage keeps one."""
@@ -131,6 +135,9 @@ class StageTrainer:
     def _compiled(self, step: Callable[..., tuple[tf.Tensor, tf.Tensor]]) -> Callable[..., Any]:
         """A step on all replicas; returns the sums over the whole batch."""
         strategy = self._replicas.strategy
+        if self._config.hardware.jit_compile:
+            # What runs on one device: XLA can't compile across them.
+            step = tf.function(step, jit_compile=True)
 
         def run(inputs: Any, targets: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             losses, correct = strategy.run(step, (inputs, targets, count))
@@ -145,11 +152,7 @@ class StageTrainer:
             tf.TensorSpec([None, self._model.output.shape[-1]], tf.float32),
             tf.TensorSpec([], tf.float32),
         ]
-        return tf.function(
-            run,
-            input_signature=signature if self._replicas.single else None,
-            jit_compile=self._config.hardware.jit_compile or None,
-        )
+        return tf.function(run, input_signature=signature if self._replicas.single else None)
 
     def _train(
         self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor

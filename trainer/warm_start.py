@@ -56,4 +56,10 @@ def begin_from(network: keras.Model, labels: Sequence[str], saved_model: str) ->
                 "own, or warm_start to none"
             )
         variable.assign(value)
+        del found[variable.path]
+    if found:
+        raise ConfigError(
+            "trainer.warm_start: the model that serves has another backbone (it also has "
+            f"{next(iter(found))}); set trainer.backbone to its own, or warm_start to none"
+        )
     return [label for label in labels if label not in known]

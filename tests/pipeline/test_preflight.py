@@ -2,6 +2,7 @@ import functools
 
 import pytest
 
+from components import features
 from components.errors import ConfigError, DataError, OutputError
 from pipeline import preflight as module
 from pipeline.layout import Output
@@ -37,6 +38,27 @@ def test_a_gate_that_could_never_pass_is_told_before_the_training(
 ):
     with pytest.raises(ConfigError, match=told):
         preflight(effective_config(sets=[setting]), str(image_folders))
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("trainer.weights=/missing/model.safetensors", "there is no file '/missing/model"),
+        ("trainer.hardware.strategy=workers", "needs several processes"),
+        ("trainer.backbone=efficientnet-b1", "the model that serves is an efficientnet-b0"),
+    ],
+)
+def test_a_training_that_cannot_begin_is_told_before_the_data_is_read(
+    preflight, output, image_folders, setting, told
+):
+    extra = output.serving("classifier") / "1" / features.EXTRA
+    extra.mkdir(parents=True)
+    (extra.parent / "saved_model.pb").write_bytes(b"")
+    (extra / features.TRAINING_FILE).write_text('{"backbone": "efficientnet-b0"}')
+    with pytest.raises(ConfigError, match=told):
+        preflight(
+            effective_config(sets=["trainer.warm_start=serving", setting]), str(image_folders)
+        )
 
 
 @pytest.mark.parametrize("rule", ["{label: dog}", "{format: jpeg}"])

@@ -34,6 +34,21 @@ def test_defaults_survive_json():
             {"stages": [{"train": "all", "blocks": 1, "epochs": 1, "learning_rate": 1}]},
             "'all' takes no 'blocks'",
         ),
+        ({"search": {"enabled": True}, "warm_start": "serving"}, "take one of the two"),
+        ({"search": {"enabled": True}, "weights": "none"}, "a search tries search.weights"),
+        (
+            {
+                "backbone": "efficientnet-b4",
+                "search": {"enabled": True},
+                "stages": [{"train": "top_blocks", "blocks": 20, "epochs": 1, "learning_rate": 1}],
+            },
+            "efficientnet-lite0, which is to be tried, has 16",
+        ),
+        ({"search": {"max_parameters": 2}}, "less than the 4.7 of the smallest member"),
+        (
+            {"search": {"backbones": ["efficientnet-lite0"], "weights": ["noisy-student"]}},
+            "none of efficientnet-lite0 has noisy-student weights",
+        ),
         ({"augmentation": {"views": 0}}, "augmentation.views"),
         ({"weights": "imagnet"}, "did you mean 'imagenet'"),
         ({"weights": "noisy-student"}, "no noisy-student weights of efficientnet-lite0"),

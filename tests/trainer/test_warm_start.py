@@ -56,6 +56,13 @@ def test_another_backbone_is_refused(serving):
         warm_start.begin_from(other, ["hat", "scarf"], serving[1])
 
 
+def test_a_deeper_backbone_of_the_same_width_is_refused(tmp_path):
+    served = network(["hat", "scarf"], seed=0, member="efficientnet-lite1")
+    export(ServingModule(served, ["hat", "scarf"], SIZE, "squash"), str(tmp_path))
+    with pytest.raises(ConfigError, match="it also has block"):
+        warm_start.begin_from(network(["hat", "scarf"], seed=0), ["hat", "scarf"], str(tmp_path))
+
+
 def test_a_model_of_another_make_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path))
     with pytest.raises(ConfigError, match="does not tell its weights by name"):

@@ -181,6 +181,23 @@ def _external(folder: Path) -> Path:
     return path
 
 
+def _deeper(folder: Path) -> Path:
+    """Of another member that has all the layers, in the same shapes, and some more."""
+    tensors, _ = recording("qubvel_b0")
+    more = {"block2c_project_bn/gamma:0": np.zeros(24, np.float32)}
+    return write_keras2(folder / "b1.h5", {**tensors, **more})
+
+
+def _damaged_archive(folder: Path) -> Path:
+    path = folder / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(100_000))
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    return path
+
+
 def _archive_without_weights(folder: Path) -> Path:
     path = folder / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
@@ -201,6 +218,8 @@ def _lites(_: Path) -> Path:
         (_no_h5, "can't be read as Keras's"),
         (_linked, "nothing for layer stem_conv"),
         (_external, "not a plain array"),
+        (_deeper, "holds more than .* such as block2c_project_bn"),
+        (_damaged_archive, "does not fit"),
         (_archive_without_weights, "does not fit"),
         (_lites, "of a naming that"),
         (lambda folder: folder / "none.h5", "No such file"),

@@ -4,10 +4,12 @@ Keras 2 wrote .h5 files with the arrays under each layer's name, Keras 3 writes 
 alone or inside a .keras archive, of which only the weights are read here.
 """
 
+import re
 import shutil
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import numpy as np
 from components.errors import InputError
 from trainer.backbones.weight_files import MAX_FILE_BYTES, check_size, layers_to_fill
 
+_BLOCK_LAYER = re.compile(r"block\d+[a-z]+_")
 _WEIGHTS_IN_ARCHIVE = "model.weights.h5"
 
 
@@ -33,9 +36,11 @@ def fill_from_h5(model: keras.Model, path: Path) -> None:
     try:
         with h5py.File(path, "r") as file:
             root = _member(file, "model_weights") or file
+            _check_blocks(root, model, path)
             for layer in layers_to_fill(model):
                 layer.set_weights(list(_arrays(root, layer, path)))
-    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
+    # What h5py raises depends on what is damaged.
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"weights file {path} can't be read as Keras's .h5: {error}") from error
 
 
@@ -60,7 +65,16 @@ def fill_from_keras(model: keras.Model, path: Path) -> None:
         if lacking:
             raise ValueError(f"it has nothing for layer {lacking[0]}")
     # Keras raises ValueError for layers that differ, h5py and zipfile what they like.
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
         raise InputError(
             f"weights file {path} does not fit {model.name} (as keras.applications builds it, "
             f"without its classifier): {error}"
@@ -69,6 +83,19 @@ def fill_from_keras(model: keras.Model, path: Path) -> None:
 
 def _has_nan(layer: keras.Layer) -> bool:
     return any(np.isnan(weight).any() for weight in layer.get_weights())
+
+
+def _check_blocks(root: h5py.Group, model: keras.Model, path: Path) -> None:
+    """A deeper member of the same width would fill this one, and lose the blocks between."""
+    built = {layer.name for layer in model.layers}
+    left = [
+        name for name in root if _BLOCK_LAYER.match(name) and len(root[name]) and name not in built
+    ]
+    if left:
+        raise InputError(
+            f"weights file {path} holds more than {model.name}, such as {left[0]}: it belongs to "
+            "another member of the family"
+        )
 
 
 def _arrays(root: h5py.Group, layer: keras.Layer, path: Path) -> Iterator[np.ndarray]:
