@@ -1,8 +1,8 @@
 """The stages of fine-tuning, one after the other, from wherever an earlier try was stopped."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainer.activation_source import ActivationSource
@@ -41,70 +41,84 @@ def finetune(
         InputError: a loss is not finite.
         OSError: activations or checkpoints don't fit on the disk.
     """
-    saved = checkpoint.load() if checkpoint else None
-    results = [StageResult.of(facts) for facts in saved.facts["stages"]] if saved else []
-    for number, result in enumerate(results):
-        for position, epoch in enumerate(result.epochs):
-            reporter.log(number, result.stage, position, epoch)
-        yield result
-    if saved:
-        assign(classifier.network.variables, saved.arrays["network"])
-    for number, stage in list(enumerate(config.stages))[len(results) :]:
+    run = _FineTuning(classifier, source, config, replicas, reporter, checkpoint)
+    yield from run.resume()
+    for number in range(len(run.results), len(config.stages)):
+        yield run.stage(number)
+
+
+@dataclass
+class _FineTuning:
+    """One training, and how far it has come."""
+
+    classifier: Classifier
+    source: ActivationSource
+    config: TrainConfig
+    replicas: Replicas
+    reporter: Reporter
+    checkpoint: Checkpoint | None
+    results: list[StageResult] = field(default_factory=list)
+    saved: Saved | None = None
+
+    def resume(self) -> list[StageResult]:
+        """Takes up the checkpoint, if there is one; returns the stages that had ended."""
+        self.saved = self.checkpoint.load() if self.checkpoint else None
+        if self.saved:
+            self.results = [StageResult.of(facts) for facts in self.saved.facts["stages"]]
+            assign(self.classifier.network.variables, self.saved.arrays["network"])
+        for number, result in enumerate(self.results):
+            self._log(number, result.epochs)
+        return list(self.results)
+
+    def stage(self, number: int) -> StageResult:
+        """Runs one stage, from where it was interrupted."""
         started = time.monotonic()
-        cut = config.trained_blocks(stage)
-        classifier.train_only_above(cut)
-        train, val = source.at(stage)
+        stage = self.config.stages[number]
+        cut = self.config.trained_blocks(stage)
+        self.classifier.train_only_above(cut)
+        train, val = self.source.at(stage)
         cached = time.monotonic()
-        trainer = StageTrainer(classifier.upper(cut), number, config, train, val, replicas)
-        if saved and "epochs" in saved.facts:
-            _restore(trainer, saved)
-            for position, epoch in enumerate(trainer.epochs):
-                reporter.log(number, stage, position, epoch)
-        saved = None
+        upper = self.classifier.upper(cut)
+        trainer = StageTrainer(upper, number, self.config, train, val, self.replicas)
+        self._restore(number, trainer)
         for epoch in trainer.run():
-            reporter.epoch(number, stage, len(trainer.epochs) - 1, epoch)
-            if checkpoint:
-                _save(checkpoint, classifier, results, trainer)
+            self.reporter.epoch(number, stage, len(trainer.epochs) - 1, epoch)
+            self._save(trainer)
         trainer.keep_best()
-        results.append(
-            StageResult(
-                stage,
-                tuple(trainer.epochs),
-                trainer.best_epoch,
-                cached - started,
-                time.monotonic() - cached,
-            )
-        )
-        if checkpoint:
-            _save(checkpoint, classifier, results)
         # Before the next stage computes its own: two caches at once would double the memory.
         trainer.release()
-        del trainer, train, val
-        yield results[-1]
         if stage.train == "all":
-            source.forget()
+            self.source.forget()
+        times = (cached - started, time.monotonic() - cached)
+        result = StageResult(stage, tuple(trainer.epochs), trainer.best_epoch, *times)
+        self.results.append(result)
+        self._save()
+        return result
 
+    def _restore(self, number: int, trainer: StageTrainer) -> None:
+        saved, self.saved = self.saved, None
+        if saved is None or "epochs" not in saved.facts:
+            return
+        trainer.epochs = [Epoch.of(epoch) for epoch in saved.facts["epochs"]]
+        trainer.best_epoch = saved.facts["best_epoch"]
+        trainer.best_weights = saved.arrays["best"]
+        assign(trainer.optimizer.variables, saved.arrays["optimizer"])
+        self._log(number, trainer.epochs)
 
-def _save(
-    checkpoint: Checkpoint,
-    classifier: Classifier,
-    results: list[StageResult],
-    trainer: StageTrainer | None = None,
-) -> None:
-    """Saves what has ended, and how far the stage at work, if there is one, has come."""
-    facts: dict[str, Any] = {"stages": [result.facts() for result in results]}
-    # Dropout's random state, too.
-    arrays = {"network": values(classifier.network.variables)}
-    if trainer is not None:
-        facts["epochs"] = [asdict(epoch) for epoch in trainer.epochs]
-        facts["best_epoch"] = trainer.best_epoch
-        arrays["optimizer"] = values(trainer.optimizer.variables)
-        arrays["best"] = trainer.best_weights
-    checkpoint.save(facts, arrays)
+    def _log(self, number: int, epochs: Sequence[Epoch]) -> None:
+        for position, epoch in enumerate(epochs):
+            self.reporter.log(number, self.config.stages[number], position, epoch)
 
-
-def _restore(trainer: StageTrainer, saved: Saved) -> None:
-    trainer.epochs = [Epoch.of(epoch) for epoch in saved.facts["epochs"]]
-    trainer.best_epoch = saved.facts["best_epoch"]
-    trainer.best_weights = saved.arrays["best"]
-    assign(trainer.optimizer.variables, saved.arrays["optimizer"])
+    def _save(self, trainer: StageTrainer | None = None) -> None:
+        """Saves what has ended, and how far the stage at work, if there is one, has come."""
+        if self.checkpoint is None:
+            return
+        facts: dict[str, Any] = {"stages": [result.facts() for result in self.results]}
+        # Dropout's random state, too.
+        arrays = {"network": values(self.classifier.network.variables)}
+        if trainer is not None:
+            facts["epochs"] = [asdict(epoch) for epoch in trainer.epochs]
+            facts["best_epoch"] = trainer.best_epoch
+            arrays["optimizer"] = values(trainer.optimizer.variables)
+            arrays["best"] = trainer.best_weights
+        self.checkpoint.save(facts, arrays)
