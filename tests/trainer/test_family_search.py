@@ -108,7 +108,8 @@ def search(transformed, tiny_config, tmp_path):
             "max_gap": 1.0,
             **settings,
         }
-        config = tiny_config.model_copy(update={"search": SearchConfig.parse(values)})
+        update = {"search": SearchConfig.parse(values), "weights": "imagenet"}
+        config = tiny_config.model_copy(update=update)
         fn_args = transformed.fn_args(tmp_path, config)
         fn_args.working_dir = str(tmp_path / "tuner")
         return fn_args, family_search.tuner_fn(fn_args).tuner

@@ -17,6 +17,7 @@ from trainer.backbones import weights
 from trainer.backbones.build import build_backbone
 from trainer.backbones.catalogue import BACKBONES
 from trainer.backbones.torch_weights import read_state_dict
+from trainer.digests import file_digest
 
 ORACLES = Path(__file__).parent / "oracles"
 SIZE = 96
@@ -240,6 +241,6 @@ def test_keras_3_weights_of_another_member_are_refused(tmp_path, b0):
 def test_a_files_digest_is_that_of_its_content(tmp_path):
     path = tmp_path / "model.h5"
     path.write_bytes(b"one")
-    first = weights.file_digest(str(path))
+    first = file_digest(str(path))
     path.write_bytes(b"two")
-    assert len({first, weights.file_digest(str(path)), weights.file_digest("imagenet")}) == 3
+    assert len({first, file_digest(str(path)), file_digest("imagenet")}) == 3
