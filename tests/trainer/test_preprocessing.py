@@ -57,7 +57,7 @@ def test_transformed_examples_hold_the_pixels(transformed):
     from tests.trainer.conftest import raw_examples
 
     index = index_examples([str(transformed.train / "*")], features.TRAIN)
-    pixels = np.concatenate([batch.numpy() for batch in read_pixels(index, 32, 5)])
+    pixels = np.concatenate([batch.numpy() for batch in read_pixels(index, 5)])
     contents = tf.constant([example[features.IMAGE] for example in raw_examples(24, seed=0)])
     np.testing.assert_array_equal(pixels, preprocessing.decode_and_resize(contents, 32, "squash"))
 
