@@ -5,6 +5,7 @@ the whole batch's size, and the gradients are added up. So which learning rate f
 on their number, and the result only by rounding and by what each device's dropout drops.
 """
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -44,12 +45,25 @@ def _strategy(config: HardwareConfig) -> tf.distribute.Strategy:
             f"{len(workers)} of them: a TFJob sets it, or set strategy to auto"
         )
     if config.strategy == "workers" or (config.strategy == "auto" and len(workers) > 1):
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _over_workers()
     gpus = tf.config.list_logical_devices("GPU")
     if config.strategy == "mirrored" or (config.strategy == "auto" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        return _over_devices(tuple(device.name for device in devices))
     return tf.distribute.get_strategy()
+
+
+# TensorFlow numbers the exchanges of each strategy from the start and keeps their shapes for the
+# whole process: a second strategy, such as the Trainer's after the Tuner's, would meet the first
+# one's shapes and fail.
+@functools.cache
+def _over_devices(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(names)
+
+
+@functools.cache
+def _over_workers() -> tf.distribute.Strategy:
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def is_chief() -> bool:

@@ -16,6 +16,7 @@ from trainer.array_store import ArrayStore
 from trainer.backbones.build import build_backbone
 from trainer.checkpoints import Checkpoint
 from trainer.config import (
+    AugmentationConfig,
     CacheConfig,
     HardwareConfig,
     StageConfig,
@@ -242,6 +243,14 @@ def test_a_compiled_step_is_the_same_step(train, val, tiny_config):
         for config in (tiny_config, compiled)
     ]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def test_more_devices_than_images_is_no_fault(data, tiny_config):
+    """The last batch of 24 by 23 is one image, for two devices."""
+    augmentation = AugmentationConfig(views=None, mixup=0.2)
+    config = tiny_config.model_copy(update={"augmentation": augmentation, "batch_size": 23})
+    mirrored = Replicas(make_strategy(HardwareConfig(strategy="mirrored")))
+    assert np.isfinite(_losses(run.train(data, config, replicas=mirrored).results)).all()
 
 
 def test_a_diverging_stage_is_an_error(train, val, tiny_config):
