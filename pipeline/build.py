@@ -6,7 +6,6 @@ ImageExampleGen -> StatisticsGen -> SchemaGen -> ReferenceSchema -> ExampleValid
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
@@ -30,10 +29,9 @@ from components.serving_baseline.component import ServingBaseline
 from components.transform.component import Transform
 from components.tuner.component import Tuner
 from pipeline import gate
-from pipeline.code_digest import code_digest
 from pipeline.config import PipelineConfig
+from pipeline.digests import code_digest, file_digest
 from trainer.config import resolve_image_size
-from trainer.digests import file_digest
 
 _CONTRACT = ("components.features", "components.image_ops", "components.model_versions")
 
@@ -133,7 +131,7 @@ def _check_data(
         ingestion=example_gen.outputs["ingestion"],
         baseline=baseline.outputs["baseline"],
         schema_file=file,
-        schema_digest=hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "",
+        schema_digest=file_digest(file),
         code_digest=code_digest("components.reference_schema", *_CONTRACT),
     )
     validator = ExampleValidator(

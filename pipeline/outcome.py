@@ -22,7 +22,7 @@ from pipeline.gate import Evaluation
 from pipeline.layout import RunFolder
 from pipeline.progress import Progress
 from pipeline.summary import Failure, Images, Outcome, Search
-from trainer.search_files import TABLE_FILE
+from trainer.step_up import TABLE_FILE
 
 Outputs = Mapping[str, list[types.Artifact]]
 

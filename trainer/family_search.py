@@ -20,9 +20,8 @@ from trainer.checkpoints import Checkpoint
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, make_strategy
 from trainer.run import train
-from trainer.search_files import PLOT_FILE, TABLE_FILE
 from trainer.search_plot import plot
-from trainer.step_up import Trial, fits, reason_to_stop
+from trainer.step_up import PLOT_FILE, TABLE_FILE, Trial, fits, reason_to_stop
 from trainer.task import Data, Task, read_data
 
 _SCORE = "val_accuracy"

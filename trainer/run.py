@@ -66,9 +66,7 @@ def run_fn(fn_args: Any) -> None:
     network = trained.classifier.network
     module = ServingModule(network, data.labels, data.train.image_size, task.transform.resize)
     export(module, fn_args.serving_model_dir)
-    facts = _facts(trained, task.config, data)
-    _write_json(run_dir / features.TRAINING_FILE, facts)
-    _write_json(Path(fn_args.serving_model_dir) / features.EXTRA / features.TRAINING_FILE, facts)
+    _write_facts(Path(fn_args.serving_model_dir), _facts(trained, task.config, data))
     checkpoint.clear()
 
 
@@ -95,14 +93,18 @@ def train(
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     replicas = replicas or Replicas(tf.distribute.get_strategy())
-    begin = warm_start.exists(base_model) and config.warm_start == "serving"
+    warm = config.warm_start == "serving" and warm_start.exists(base_model)
+    if config.warm_start == "serving" and not warm:
+        run_events.warn("no model serves yet to begin from: trainer.weights are taken")
     with precision(config.hardware.precision), replicas.strategy.scope():
-        classifier = build_classifier(data.labels, config, data.train.image_size, base_model)
+        classifier = build_classifier(
+            data.labels, config, data.train.image_size, base_model if warm else None
+        )
     source = ActivationSource(classifier, data.train, data.val, len(data.labels), config)
     results = list(
         finetune(classifier, source, config, replicas, reporter or Reporter(), checkpoint)
     )
-    return Trained(classifier, results, "serving" if begin else config.weights)
+    return Trained(classifier, results, "serving" if warm else config.weights)
 
 
 def build_classifier(
@@ -114,20 +116,17 @@ def build_classifier(
         labels: class names.
         config: backbone, weights and the size that the network sees.
         image_size: of the transformed images, taken where the configuration names none.
-        base_model: the model that serves now.
+        base_model: an exported model to begin from, in place of the configured weights.
 
     Raises:
         ConfigError: the backbone can't be built, or not begin from the model that serves.
         InputError: its weights can't be had.
     """
-    warm = config.warm_start == "serving" and warm_start.exists(base_model)
-    if config.warm_start == "serving" and not warm:
-        run_events.warn("no model serves yet to begin from: trainer.weights are taken")
-    weights = "none" if warm else config.weights
+    weights = "none" if base_model else config.weights
     backbone = build_backbone(config.backbone, weights, config.image_size or image_size)
     classifier = Classifier(backbone, len(labels), config.dropout)
-    if warm:
-        new = warm_start.begin_from(classifier.network, labels, str(base_model))
+    if base_model:
+        new = warm_start.begin_from(classifier.network, labels, base_model)
         if new:
             run_events.warn(f"new to the model that training begins from: {', '.join(new)}")
     return classifier
@@ -166,6 +165,10 @@ def _facts(trained: Trained, config: TrainConfig, data: Data) -> dict[str, Any]:
     }
 
 
-def _write_json(path: Path, facts: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+def _write_facts(model: Path, facts: dict[str, Any]) -> None:
+    """Leaves the facts in the exported model, which they accompany to wherever it is pushed."""
+    folder = model / features.EXTRA
+    folder.mkdir(exist_ok=True)
+    (folder / features.TRAINING_FILE).write_text(
+        json.dumps(facts, indent=2) + "\n", encoding="utf-8"
+    )

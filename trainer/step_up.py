@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from trainer.backbones.catalogue import BACKBONES
 from trainer.search_config import SearchConfig
 
+# What a search leaves, in the TunerResults artifact and in the run's folder.
+TABLE_FILE = "search.json"
+PLOT_FILE = "search.png"
+
 
 @dataclass(frozen=True)
 class Trial:

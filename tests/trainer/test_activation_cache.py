@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from components import features
+from tests.trainer.settings import OFF
 from trainer.activation_cache import CachedActivations, FrozenPart, compute_activations, one_hot
 from trainer.array_store import ArrayStore
 from trainer.backbones.build import build_backbone
@@ -15,14 +16,6 @@ from trainer.model import Classifier
 SIZE = 32
 CLASSES = 3
 CACHE = CacheConfig(dtype="float32")
-OFF = {
-    "horizontal_flip": False,
-    "rotation": 0,
-    "zoom": 0,
-    "translation": 0,
-    "contrast": 0,
-    "brightness": 0,
-}
 
 
 @pytest.fixture

@@ -4,20 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainer.settings import OFF
 from trainer.augmentation import Augmenter, augment
 from trainer.config import AugmentationConfig
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3)).astype(np.uint8)
 SEEDS = np.stack([np.arange(4), np.zeros(4)], 1).astype(np.int64)
-OFF = {
-    "horizontal_flip": False,
-    "vertical_flip": False,
-    "rotation": 0,
-    "zoom": 0,
-    "translation": 0,
-    "contrast": 0,
-    "brightness": 0,
-}
 
 
 def test_without_changes_images_stay():

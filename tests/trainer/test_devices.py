@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import features
 from components.errors import ConfigError
+from components.model_versions import read_training
 from trainer import run
 from trainer.config import HardwareConfig
 from trainer.devices import is_chief, make_strategy
@@ -41,7 +41,7 @@ def start(index: int, addresses: list[str], arguments: Path) -> subprocess.Popen
 
 
 def losses(folder: Path) -> list[float]:
-    stages = json.loads((folder / "run" / features.TRAINING_FILE).read_text())["stages"]
+    stages = read_training(folder / "model" / "Format-Serving")["stages"]
     return [epoch["train"]["loss"] for stage in stages for epoch in stage["history"]]
 
 

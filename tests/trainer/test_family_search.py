@@ -13,8 +13,7 @@ from trainer import family_search
 from trainer.config import TrainConfig, TransformConfig, resolve_image_size
 from trainer.run import train
 from trainer.search_config import SearchConfig
-from trainer.search_files import PLOT_FILE, TABLE_FILE
-from trainer.step_up import Trial, fits, reason_to_stop
+from trainer.step_up import PLOT_FILE, TABLE_FILE, Trial, fits, reason_to_stop
 from trainer.task import Task, read_data
 
 CONFIG = SearchConfig(backbones=("efficientnet-b1", "efficientnet-b0", "efficientnet-b2"))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from components import features
 from components.errors import ConfigError, DataError, InputError
+from tests.trainer.settings import OFF
 from trainer import run
 from trainer.activation_cache import CachedActivations, FrozenPart, compute_activations, one_hot
 from trainer.activation_source import ActivationSource
@@ -34,14 +35,6 @@ SIZE = 32
 CLASSES = 3
 CACHE = CacheConfig(dtype="float32")
 ONE_DEVICE = Replicas(tf.distribute.get_strategy())
-OFF = {
-    "horizontal_flip": False,
-    "rotation": 0,
-    "zoom": 0,
-    "translation": 0,
-    "contrast": 0,
-    "brightness": 0,
-}
 HEAD = StageConfig(train="head", epochs=3, learning_rate=1e-2)
 
 

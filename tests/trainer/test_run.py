@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import features, run_events
+from components.model_versions import read_training
 from trainer import run
 
 
@@ -12,10 +13,8 @@ def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatc
     fn_args = transformed.fn_args(tmp_path, tiny_config)
     run.run_fn(fn_args)
 
-    facts = json.loads((tmp_path / "run" / features.TRAINING_FILE).read_text())
+    facts = read_training(tmp_path / "model/Format-Serving")
     assert sorted(facts["classes"]) == ["blue", "green", "red"]
-    exported = tmp_path / "model/Format-Serving" / features.EXTRA / features.TRAINING_FILE
-    assert json.loads(exported.read_text()) == facts
     assert facts["images"] == {"train": 24, "val": 6}
     assert [len(stage["history"]) for stage in facts["stages"]] == [2, 1]
     events = [json.loads(line) for line in (tmp_path / run_events.EVENTS_FILE).open()]

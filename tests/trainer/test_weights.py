@@ -17,7 +17,6 @@ from trainer.backbones import weights
 from trainer.backbones.build import build_backbone
 from trainer.backbones.catalogue import BACKBONES
 from trainer.backbones.torch_weights import read_state_dict
-from trainer.digests import file_digest
 
 ORACLES = Path(__file__).parent / "oracles"
 SIZE = 96
@@ -236,11 +235,3 @@ def test_keras_3_weights_of_another_member_are_refused(tmp_path, b0):
     b0.save_weights(path)
     with pytest.raises(InputError, match="does not fit efficientnetb1"):
         build_backbone("efficientnet-b1", str(path), SIZE)
-
-
-def test_a_files_digest_is_that_of_its_content(tmp_path):
-    path = tmp_path / "model.h5"
-    path.write_bytes(b"one")
-    first = file_digest(str(path))
-    path.write_bytes(b"two")
-    assert len({first, file_digest(str(path)), file_digest("imagenet")}) == 3

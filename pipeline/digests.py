@@ -1,7 +1,7 @@
-"""Digests of the code that a node runs, so that other code is never answered from the cache.
+"""Digests of what a node's inputs and parameters don't show, so that no stale answer is taken.
 
-TFX's cache knows a node's inputs and parameters but neither our code nor the libraries' versions,
-so their digest is one of the parameters.
+TFX's cache knows neither our code, nor the libraries' versions, nor what is in a file that a
+setting names; so their digests are among the parameters.
 """
 
 import hashlib
@@ -22,6 +22,14 @@ def code_digest(*modules: str) -> str:
         for file in _sources(module):
             digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """Returns the hex SHA-256 of a file's content; "" where a setting names no file."""
+    if not Path(path).is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sources(module: str) -> list[Path]:

@@ -1,0 +1,23 @@
+"""What must change a node's cache key changes the digest, and nothing else does."""
+
+from pipeline import digests
+from pipeline.digests import code_digest, file_digest
+
+
+def test_a_files_digest_is_that_of_its_content(tmp_path):
+    path = tmp_path / "model.h5"
+    path.write_bytes(b"one")
+    first = file_digest(str(path))
+    path.write_bytes(b"two")
+    assert len({first, file_digest(str(path)), file_digest("imagenet")}) == 3
+    assert file_digest("") == ""
+
+
+def test_other_code_and_other_libraries_have_another_digest(monkeypatch):
+    one = code_digest("components.features")
+    assert one == code_digest("components.features")
+    assert one != code_digest("components.features", "components.image_ops")
+    # A package's digest covers its modules.
+    assert code_digest("components.pusher") != code_digest("components.evaluator")
+    monkeypatch.setattr(digests, "library_versions", lambda: {"keras": "other"})
+    assert one != code_digest("components.features")
