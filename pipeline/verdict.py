@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.layout import Output, RunFolder
-from pipeline.summary import Rule, Summary
+from pipeline.summary import Rule, Search, Summary
 from pipeline.terminal import STYLES, duration, images_line, printable
 
 _STYLES = {"pushed": "bold green", "unchanged": "bold", "refused": "bold yellow"}
@@ -25,6 +25,8 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
     style = _STYLES.get(summary.verdict, STYLES["failed"])
     took = duration(summary.seconds["total"])
     yield Text.assemble((summary.verdict, style), f"  run {run.id}, {took}")
+    if summary.search is not None:
+        yield from _search(summary.search)
     if summary.rules:
         yield _rules(summary.rules)
     if summary.metrics:
@@ -39,6 +41,15 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
     if summary.error is not None:
         yield _text(summary.error.message, STYLES["failed"], lines=True)
     yield _text(f"next: {_next(summary, run)}")
+
+
+def _search(search: Search) -> Iterator[Text]:
+    """A line for each member that was tried, and why the search ended."""
+    for trial in search.trials:
+        accuracy = trial["val_accuracy"]
+        found = trial["problem"] if accuracy is None else f"val accuracy {accuracy:.4f}"
+        yield _text(f"  tried {trial['backbone']}, {trial['weights']}: {found}")
+    yield _text(f"  the search ended: {search.stopped}")
 
 
 def _text(text: str, style: str = "", lines: bool = False) -> Text:

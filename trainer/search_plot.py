@@ -24,9 +24,12 @@ def plot(trials: Sequence[Trial], path: Path) -> None:
         for x, y, name in done:
             axes.annotate(name, (x, y), xytext=(6, 6), textcoords="offset points")
     axes.set_xscale("log")
+    axes.minorticks_off()
+    sizes = sorted({trial.parameters for trial in trials if trial.parameters})
+    axes.set_xticks(sizes, [f"{size:.1f}" for size in sizes])
     axes.set_xlabel("parameters, millions")
     axes.set_ylabel("accuracy on val")
     axes.margins(0.15)
-    axes.grid(alpha=0.3, which="both")
+    axes.grid(alpha=0.3)
     axes.legend(title="weights")
     figure.savefig(path, dpi=120)

@@ -251,3 +251,18 @@ def test_only_what_does_not_print_is_escaped(text, shown):
 
 def test_events_of_a_run_that_told_nothing_add_up_to_nothing(tmp_path):
     assert read_events(tmp_path / "missing.jsonl").nodes == {}
+
+
+def test_a_search_is_told_member_by_member(output):
+    tried = {"backbone": "efficientnet-b0", "weights": "imagenet", "problem": ""}
+    search = {
+        "stopped": "every member was tried",
+        "trials": [
+            {**tried, "val_accuracy": 0.8},
+            {**tried, "val_accuracy": None, "problem": f"no {HOSTILE}"},
+        ],
+    }
+    text = verdict_text(summary_of("pushed", search=search), output)
+    assert "tried efficientnet-b0, imagenet: val accuracy 0.8000\n" in text
+    assert f"tried efficientnet-b0, imagenet: no {SHOWN}\n" in text
+    assert "the search ended: every member was tried\n" in text
