@@ -1,7 +1,7 @@
-"""What the pipeline is measured against: fine-tuning as one writes it by hand in Keras.
+"""What we are measured against: fine-tuning as one writes it by hand in Keras.
 
 The recipe of Keras's own examples: images from class folders, augmentation layers in the model, a
-head trained on the frozen backbone, then the top blocks, then an evaluation on the test folder.
+head trained on the frozen backbone, then the top of it, then an evaluation on the test folder.
 Same weights, same stages and epochs as the pipeline's; prints one line of JSON.
 """
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 from trainer.backbones import lite, weights
 from trainer.backbones.build import block_boundaries
 from trainer.backbones.catalogue import BACKBONES, DEFAULT_BACKBONE
-from trainer.config import TrainConfig
+from trainer.config import StageConfig, TrainConfig
 
 
 def main() -> None:
@@ -35,15 +35,26 @@ def main() -> None:
     train = train.cache().shuffle(1000).prefetch(tf.data.AUTOTUNE)
     val, test = (data.cache().prefetch(tf.data.AUTOTUNE) for data in (val, test))
     for stage in config.stages:
-        unfreeze(backbone, config.trained_blocks(stage))
-        model.compile(
-            optimizer=keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=stage.label_smoothing),
-            metrics=["accuracy"],
-        )
-        model.fit(train, validation_data=val, epochs=stage.epochs, verbose=2)
+        unfreeze(backbone, first_layer(backbone, config.trained_blocks(stage)))
+        fit(model, train, val, stage, verbose=2)
     _, accuracy = model.evaluate(test, verbose=0)
     print(json.dumps({"accuracy": accuracy}))
+
+
+def fit(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    val: tf.data.Dataset,
+    stage: StageConfig,
+    verbose: int = 0,
+) -> None:
+    """Trains what is trainable, for a stage's epochs at its rate."""
+    model.compile(
+        optimizer=keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=stage.label_smoothing),
+        metrics=["accuracy"],
+    )
+    model.fit(train, validation_data=val, epochs=stage.epochs, verbose=verbose)
 
 
 def load(folder: Path, config: TrainConfig, shuffle: bool) -> tf.data.Dataset:
@@ -79,12 +90,14 @@ def build(classes: int, config: TrainConfig) -> tuple[keras.Model, keras.Model]:
     return backbone, keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
 
 
-def unfreeze(backbone: keras.Model, blocks: int) -> None:
-    """Lets the top blocks train, or none of them; BatchNorm stays frozen."""
+def first_layer(backbone: keras.Model, blocks: int) -> int:
+    """Returns the position of the lowest layer of the top blocks."""
     names = [layer.name for layer in backbone.layers]
-    first = len(names)
-    if blocks:
-        first = names.index(block_boundaries(backbone)[-1 - blocks]) + 1
+    return names.index(block_boundaries(backbone)[-1 - blocks]) + 1 if blocks else len(names)
+
+
+def unfreeze(backbone: keras.Model, first: int) -> None:
+    """Lets the layers from a position on train; BatchNorm stays frozen."""
     for position, layer in enumerate(backbone.layers):
         frozen = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = position >= first and not frozen
