@@ -41,8 +41,12 @@ setup(
         # tfx's own kfp extra is empty on Python 3.12 and newer; tfx refuses kfp 2.17.
         "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
         "serving": ["kserve>=0.21,<0.22"],
+        # Trains by Keras on JAX; the former is for trying it on a CPU.
+        "jax": ["jax>=0.7,<1"],
+        "tpu": ["jax[tpu]>=0.7,<1"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
+            "jax>=0.7,<1",
             "import-linter>=2.1,<3",
             "mypy>=1.13,<3",
             "pytest>=8,<10",

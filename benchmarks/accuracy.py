@@ -36,7 +36,7 @@ from trainer.input_pipeline import ExampleIndex, index_examples
 from trainer.model import Classifier
 from trainer.preprocessing import decode_and_resize
 from trainer.results import Reporter
-from trainer.run import build_classifier
+from trainer.training import build_classifier
 
 _BATCH = 32
 _FOLDERS = {"train": "train", "validation": "val", "val": "val", "test": "test"}

@@ -23,8 +23,8 @@ from trainer.config import CacheConfig, StageConfig, TrainConfig
 from trainer.devices import Replicas
 from trainer.input_pipeline import ExampleIndex, index_examples, read_pixels
 from trainer.model import Classifier
-from trainer.run import build_classifier
 from trainer.stage import StageTrainer
+from trainer.training import build_classifier
 
 IMAGES, VIEWS, SIZE, CLASSES, BATCH, TURNS = 1852, 3, 224, 2, 32, 3
 HEAD = StageConfig(train="head", epochs=20, learning_rate=1e-3)

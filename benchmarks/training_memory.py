@@ -40,7 +40,7 @@ def train(images: int) -> None:
     import tensorflow as tf
 
     from components import features
-    from trainer import run
+    from trainer import training
     from trainer.config import AugmentationConfig, CacheConfig, StageConfig, TrainConfig
     from trainer.input_pipeline import index_examples
     from trainer.task import Data
@@ -74,7 +74,7 @@ def train(images: int) -> None:
             index_examples([str(Path(folder) / split)], split)
             for split in (features.TRAIN, features.VAL)
         )
-        run.train(Data(["a", "b"], train_index, val_index), config)
+        training.train(Data(["a", "b"], train_index, val_index), config)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from components.image_example_gen.source import Item, Listing
 from components.model_versions import serving_version
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output
+from trainer import jax_process
 from trainer.config import WEIGHTS
 
 # Known only once the images are opened, or always there.
@@ -67,6 +68,8 @@ def _check_weights(config: PipelineConfig, output: Output) -> None:
             "trainer.hardware.strategy: 'workers' needs several processes that run "
             "trainer.run.run_fn; this command runs one: take auto, mirrored or one_device"
         )
+    if trainer.hardware.backend == "jax":
+        jax_process.check_installed()
     if trainer.weights not in WEIGHTS and not Path(trainer.weights).is_file():
         raise ConfigError(f"trainer.weights: there is no file '{trainer.weights}'")
     if trainer.warm_start == "serving":

@@ -19,6 +19,7 @@ from trainer.augmentation import Augmenter
 from trainer.config import AugmentationConfig, CacheConfig
 from trainer.input_pipeline import ExampleIndex, read_pixels
 from trainer.preprocessing import to_size
+from trainer.steps import forward
 
 _PROGRESS_SECONDS = 2.0
 # Views are counted from the image itself, which is view 0.
@@ -35,21 +36,17 @@ class FrozenPart:
     def __init__(self, model: keras.Model) -> None:
         """Compiles a part; its weights may change between calls."""
         self.model = model
-        shape = model.input.shape
+        self._compute = forward(model)
 
-        def compute(inputs: tf.Tensor) -> tf.Tensor:
-            if inputs.shape[1:] != shape[1:]:
-                inputs = to_size(inputs, shape[1])
-            return tf.cast(model(inputs, training=False), tf.float32)
-
-        self._compute = tf.function(compute, reduce_retracing=True)
-
-    def __call__(self, inputs: Any) -> tf.Tensor:
+    def __call__(self, inputs: Any) -> Any:
         """Computes float32 activations of inputs of any number type.
 
         Images of another size than a part that begins at the pixels takes are resized.
         """
-        return self._compute(tf.cast(inputs, tf.float32))
+        shape = self.model.input.shape
+        if inputs.shape[1:] != shape[1:]:
+            inputs = to_size(inputs, shape[1])
+        return self._compute(inputs)
 
 
 class Batch(NamedTuple):

@@ -19,10 +19,10 @@ from components.errors import InputError
 from trainer.checkpoints import Checkpoint
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, make_strategy
-from trainer.run import train
 from trainer.search_plot import plot
 from trainer.step_up import PLOT_FILE, TABLE_FILE, Trial, fits, reason_to_stop
 from trainer.task import Data, Task, read_data
+from trainer.training import train
 
 _SCORE = "val_accuracy"
 _TIMED_CALLS = 20

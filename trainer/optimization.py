@@ -1,8 +1,9 @@
 """What a stage makes small, and how: loss, class weights, order of images, optimizer."""
 
+from typing import Any
+
 import keras
 import numpy as np
-import tensorflow as tf
 
 from trainer.config import LossConfig, StageConfig
 
@@ -27,11 +28,11 @@ class WeightedLoss:
         weights = np.ones(classes)
         if config.class_weights == "balanced":
             weights = len(labels) / (classes * np.bincount(labels, minlength=classes))
-        self._class_weights = tf.constant(weights, tf.float32)
+        self._class_weights = weights.astype(np.float32)
 
-    def __call__(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def __call__(self, targets: Any, logits: Any) -> Any:
         """Returns the losses [batch] of logits [batch, classes] for the classes' shares."""
-        weights = tf.linalg.matvec(targets, self._class_weights)
+        weights = keras.ops.matmul(targets, self._class_weights)
         return self._loss(targets, logits) * weights
 
 

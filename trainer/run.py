@@ -1,44 +1,20 @@
 """The Trainer's entry point."""
 
-import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
-from components import features, run_events
-from trainer import warm_start
-from trainer.activation_source import ActivationSource
-from trainer.backbones.build import build_backbone
+from components import features
 from trainer.checkpoints import Checkpoint
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, is_chief, make_strategy
-from trainer.finetune import finetune
-from trainer.model import Classifier
-from trainer.results import Reporter, StageResult
+from trainer.results import Reporter
 from trainer.signatures import ServingModule, export
 from trainer.task import Data, Task, read_data
+from trainer.training import Trained, train
 
 LOGS_FOLDER = "logs"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained classifier and how it came about.
-
-    Attributes:
-        classifier: with the weights of the last stage's best epoch.
-        results: of the stages.
-        weights: what training began from: the configuration's weights, or "serving".
-    """
-
-    classifier: Classifier
-    results: list[StageResult]
-    weights: str
 
 
 def run_fn(fn_args: Any) -> None:
@@ -68,79 +44,6 @@ def run_fn(fn_args: Any) -> None:
     export(module, fn_args.serving_model_dir)
     _write_facts(Path(fn_args.serving_model_dir), _facts(trained, task.config, data))
     checkpoint.clear()
-
-
-def train(
-    data: Data,
-    config: TrainConfig,
-    base_model: str | None = None,
-    reporter: Reporter | None = None,
-    checkpoint: Checkpoint | None = None,
-    replicas: Replicas | None = None,
-) -> Trained:
-    """Builds the classifier and runs its stages. Raises what `run_fn` does.
-
-    The same data, configuration and seed give the same model on a CPU.
-
-    Args:
-        data: from `read_data`.
-        config: backbone and stages.
-        base_model: the model that serves now, for a warm start.
-        reporter: is told each epoch.
-        checkpoint: where to go on from.
-        replicas: the devices; None for one.
-    """
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
-    replicas = replicas or Replicas(tf.distribute.get_strategy())
-    warm = config.warm_start == "serving" and warm_start.exists(base_model)
-    if config.warm_start == "serving" and not warm:
-        run_events.warn("no model serves yet to begin from: trainer.weights are taken")
-    with precision(config.hardware.precision), replicas.strategy.scope():
-        classifier = build_classifier(
-            data.labels, config, data.train.image_size, base_model if warm else None
-        )
-    source = ActivationSource(classifier, data.train, data.val, len(data.labels), config)
-    results = list(
-        finetune(classifier, source, config, replicas, reporter or Reporter(), checkpoint)
-    )
-    return Trained(classifier, results, "serving" if warm else config.weights)
-
-
-def build_classifier(
-    labels: list[str], config: TrainConfig, image_size: int, base_model: str | None = None
-) -> Classifier:
-    """Builds backbone and head, with the weights that training begins from.
-
-    Args:
-        labels: class names.
-        config: backbone, weights and the size that the network sees.
-        image_size: of the transformed images, taken where the configuration names none.
-        base_model: an exported model to begin from, in place of the configured weights.
-
-    Raises:
-        ConfigError: the backbone can't be built, or not begin from the model that serves.
-        InputError: its weights can't be had.
-    """
-    weights = "none" if base_model else config.weights
-    backbone = build_backbone(config.backbone, weights, config.image_size or image_size)
-    classifier = Classifier(backbone, len(labels), config.dropout)
-    if base_model:
-        new = warm_start.begin_from(classifier.network, labels, base_model)
-        if new:
-            run_events.warn(f"new to the model that training begins from: {', '.join(new)}")
-    return classifier
-
-
-@contextlib.contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute in this precision."""
-    former = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(former)
 
 
 def _facts(trained: Trained, config: TrainConfig, data: Data) -> dict[str, Any]:

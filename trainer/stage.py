@@ -1,13 +1,13 @@
-"""One stage of fine-tuning: optimizer, compiled steps and the loop over epochs."""
+"""One stage of fine-tuning: its optimizer, and the loop over epochs."""
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from components.errors import InputError
 from trainer.activation_cache import Activations
@@ -15,6 +15,7 @@ from trainer.config import TrainConfig
 from trainer.devices import Replicas
 from trainer.optimization import WeightedLoss, epoch_order, make_optimizer
 from trainer.results import Epoch, Metrics
+from trainer.steps import make_steps
 from trainer.variables import assign, values
 
 
@@ -52,18 +53,16 @@ class StageTrainer:
         self._stage = config.stages[number]
         self._config = config
         self._train_data, self._val_data = train, val
-        self._replicas = replicas
         classes = model.output.shape[-1]
         smoothing = self._stage.label_smoothing
-        self._loss = WeightedLoss(config.loss, smoothing, train.labels, classes)
-        steps = self._stage.epochs * math.ceil(len(train.labels) / config.batch_size)
+        loss = WeightedLoss(config.loss, smoothing, train.labels, classes)
+        updates = self._stage.epochs * math.ceil(len(train.labels) / config.batch_size)
         with replicas.strategy.scope():
-            self.optimizer = make_optimizer(self._stage, steps)
+            self.optimizer = make_optimizer(self._stage, updates)
             if config.hardware.precision == "mixed_float16":
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             self.optimizer.build(model.trainable_variables)
-        self._train_step = self._compiled(self._train)
-        self._val_step = self._compiled(self._evaluate)
+        self._steps = make_steps(model, loss, self.optimizer, config.hardware, replicas)
         self.epochs: list[Epoch] = []
         self.best_epoch = 0
         self.best_weights = values(model.trainable_variables)
@@ -113,65 +112,35 @@ class StageTrainer:
             assign(variables, current)
 
     def _pass(self, data: Activations, order: np.ndarray, epoch: int, training: bool) -> Metrics:
-        def read(rows: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-            batch = data.read(rows, epoch)
-            return tf.cast(batch.inputs, tf.float32), tf.cast(batch.targets, tf.float32)
-
-        step = self._train_step if training else self._val_step
-        loss, correct = tf.constant(0.0), tf.constant(0, tf.int64)
-        for start in range(0, len(order), self._config.batch_size):
-            rows = order[start : start + self._config.batch_size]
-            inputs, targets = self._replicas.deal(rows, read)
-            batch_loss, batch_correct = step(inputs, targets, tf.constant(float(len(rows))))
-            loss, correct = loss + batch_loss, correct + batch_correct
+        go = self._steps.train if training else self._steps.evaluate
+        starts = range(0, len(order), self._config.batch_size)
+        batches = (order[start : start + self._config.batch_size] for start in starts)
+        with ThreadPoolExecutor(1) as reader:
+            loss, correct = go(
+                _ahead(
+                    reader,
+                    lambda rows: self._steps.place(rows, lambda r: data.read(r, epoch)),
+                    batches,
+                )
+            )
         if not math.isfinite(loss):
             raise InputError(
                 f"the loss of stage {self._number} ({self._stage.train}) is not finite in "
                 f"epoch {epoch + 1}: lower its learning_rate "
                 f"(received: {self._stage.learning_rate:g})"
             )
-        return Metrics(float(loss) / len(order), int(correct) / len(order))
-
-    def _compiled(self, step: Callable[..., tuple[tf.Tensor, tf.Tensor]]) -> Callable[..., Any]:
-        """A step on all replicas; returns the sums over the whole batch."""
-        strategy = self._replicas.strategy
-        if self._config.hardware.jit_compile:
-            # What runs on one device: XLA can't compile across them.
-            step = tf.function(step, jit_compile=True)
-
-        def run(inputs: Any, targets: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            losses, correct = strategy.run(step, (inputs, targets, count))
-            return (
-                strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None),
-                strategy.reduce(tf.distribute.ReduceOp.SUM, correct, axis=None),
-            )
-
-        # Batches differ in size, and one trace serves all; values of several devices have no spec.
-        signature = [
-            tf.TensorSpec(self._model.input.shape, tf.float32),
-            tf.TensorSpec([None, self._model.output.shape[-1]], tf.float32),
-            tf.TensorSpec([], tf.float32),
-        ]
-        return tf.function(run, input_signature=signature if self._replicas.single else None)
-
-    def _train(
-        self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            logits = self._model(inputs, training=True)
-            loss = tf.reduce_sum(self._loss(targets, logits))
-            scaled = self.optimizer.scale_loss(loss / count)
-        variables = self._model.trainable_variables
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return loss, _count_correct(logits, targets)
-
-    def _evaluate(
-        self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = self._model(inputs, training=False)
-        return tf.reduce_sum(self._loss(targets, logits)), _count_correct(logits, targets)
+        return Metrics(loss / len(order), correct / len(order))
 
 
-def _count_correct(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    return tf.math.count_nonzero(tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1))
+def _ahead(
+    reader: Executor, place: Callable[[np.ndarray], Any], batches: Iterable[np.ndarray]
+) -> Iterator[Any]:
+    """Places batches, in their order, each while the one before it is at work."""
+    waiting: Future | None = None
+    for rows in batches:
+        following = reader.submit(place, rows)
+        if waiting is not None:
+            yield waiting.result()
+        waiting = following
+    if waiting is not None:
+        yield waiting.result()

@@ -11,10 +11,10 @@ from components import run_events
 from components.errors import ConfigError, InputError
 from trainer import family_search
 from trainer.config import TrainConfig, TransformConfig, resolve_image_size
-from trainer.run import train
 from trainer.search_config import SearchConfig
 from trainer.step_up import PLOT_FILE, TABLE_FILE, Trial, fits, reason_to_stop
 from trainer.task import Task, read_data
+from trainer.training import train
 
 CONFIG = SearchConfig(backbones=("efficientnet-b1", "efficientnet-b0", "efficientnet-b2"))
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from components import features
 from components.errors import ConfigError, DataError, InputError
 from tests.trainer.settings import OFF
-from trainer import run
+from trainer import training
 from trainer.activation_cache import CachedActivations, FrozenPart, compute_activations, one_hot
 from trainer.activation_source import ActivationSource
 from trainer.array_store import ArrayStore
@@ -116,7 +116,7 @@ def test_a_stage_that_trains_everything_begins_at_the_pixels(train, val, tiny_co
 
 
 def test_two_trainings_are_equal(data, tiny_config):
-    models = [run.train(data, tiny_config).classifier.network for _ in range(2)]
+    models = [training.train(data, tiny_config).classifier.network for _ in range(2)]
     for first, second in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(first, second)
 
@@ -145,12 +145,12 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(data, tiny_config, tmp_pa
         StageConfig(train="top_blocks", blocks=1, epochs=2, learning_rate=1e-3),
     )
     config = tiny_config.model_copy(update={"stages": stages, "dropout": 0.3})
-    undisturbed = run.train(data, config)
+    undisturbed = training.train(data, config)
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     with pytest.raises(_KilledError):
-        run.train(data, config, None, _KilledAfter(epochs), checkpoint)
+        training.train(data, config, None, _KilledAfter(epochs), checkpoint)
     told = _KilledAfter(100)
-    resumed = run.train(data, config, None, told, checkpoint)
+    resumed = training.train(data, config, None, told, checkpoint)
     # The epoch in which it was killed was not saved yet.
     assert 100 - told.epochs == 5 - epochs
     assert [_losses([r]) for r in resumed.results] == [_losses([r]) for r in undisturbed.results]
@@ -205,7 +205,7 @@ def test_every_optimizer_learns(train, val, tiny_config, optimizer):
 def test_mixed_precision_trains_and_answers(data, tiny_config, precision):
     hardware = {"precision": precision}
     config = TrainConfig.parse({**tiny_config.model_dump(mode="json"), "hardware": hardware})
-    trained = run.train(data, config)
+    trained = training.train(data, config)
     assert keras.config.dtype_policy().name == "float32"
     assert trained.classifier.network.get_layer("stem_conv").compute_dtype != "float32"
     assert trained.classifier.network.output.dtype == "float32"
@@ -218,8 +218,8 @@ def test_two_devices_train_as_one(data, tiny_config):
     plain = tiny_config.model_copy(update={"dropout": 0.0})
     mirrored = plain.hardware.model_copy(update={"strategy": "mirrored"})
     assert make_strategy(mirrored).num_replicas_in_sync == 2
-    two = run.train(data, plain, replicas=Replicas(make_strategy(mirrored)))
-    one = run.train(data, plain)
+    two = training.train(data, plain, replicas=Replicas(make_strategy(mirrored)))
+    one = training.train(data, plain)
     np.testing.assert_allclose(_losses(two.results), _losses(one.results), rtol=1e-3)
 
 
@@ -243,7 +243,7 @@ def test_more_devices_than_images_is_no_fault(data, tiny_config):
     augmentation = AugmentationConfig(views=None, mixup=0.2)
     config = tiny_config.model_copy(update={"augmentation": augmentation, "batch_size": 23})
     mirrored = Replicas(make_strategy(HardwareConfig(strategy="mirrored")))
-    assert np.isfinite(_losses(run.train(data, config, replicas=mirrored).results)).all()
+    assert np.isfinite(_losses(training.train(data, config, replicas=mirrored).results)).all()
 
 
 def test_a_diverging_stage_is_an_error(train, val, tiny_config):

@@ -1,0 +1,154 @@
+"""What one batch makes of the weights, compiled for the devices that there are."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from trainer.config import HardwareConfig
+from trainer.devices import Replicas
+
+Loss = Callable[[Any, Any], Any]
+# Reads rows of a batch: activations [rows, ...] of any number type, float32 [rows, classes].
+Read = Callable[[Any], tuple[Any, Any]]
+# Sum of the losses, and number of images that were right.
+Sums = tuple[float, int]
+
+
+class Steps(Protocol):
+    """Goes through batches with a model, from activations to logits."""
+
+    def place(self, rows: Any, read: Read) -> Any:
+        """Reads a batch and brings it to the devices; may run beside the steps."""
+
+    def train(self, batches: Iterable[Any]) -> Sums:
+        """Trains what of the model is trainable."""
+
+    def evaluate(self, batches: Iterable[Any]) -> Sums:
+        """Judges the model as it is."""
+
+
+def make_steps(
+    model: keras.Model,
+    loss: Loss,
+    optimizer: keras.optimizers.Optimizer,
+    hardware: HardwareConfig,
+    replicas: Replicas,
+) -> Steps:
+    """Returns the steps of the library that Keras computes by in this process.
+
+    Args:
+        model: activations to logits; what of it is to train is trainable.
+        loss: of targets and logits, one an image.
+        optimizer: built for the model's trainable variables.
+        hardware: how to compute.
+        replicas: TensorFlow's devices.
+    """
+    if keras.backend.backend() == "jax":
+        from trainer import jax_steps
+
+        return jax_steps.JaxSteps(model, loss, optimizer)
+    return TensorFlowSteps(model, loss, optimizer, hardware.jit_compile, replicas)
+
+
+def forward(model: keras.Model) -> Callable[[Any], Any]:
+    """Compiles a model's inference for batches of any size and number type, to float32.
+
+    Its weights may change between calls.
+    """
+    if keras.backend.backend() == "jax":
+        from trainer import jax_steps
+
+        return jax_steps.forward(model)
+    shape = model.input.shape
+    compute = tf.function(
+        lambda inputs: tf.cast(model(inputs, training=False), tf.float32),
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
+    )
+    return lambda inputs: compute(tf.cast(inputs, tf.float32))
+
+
+class TensorFlowSteps:
+    """A step on all replicas; each computes its share of the sums over the batch."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        loss: Loss,
+        optimizer: keras.optimizers.Optimizer,
+        jit_compile: bool,
+        replicas: Replicas,
+    ) -> None:
+        """Takes what `make_steps` takes; tracing happens at the first batch."""
+        self._model, self._loss, self._optimizer = model, loss, optimizer
+        self._jit_compile = jit_compile
+        self._replicas = replicas
+        self._train = self._compiled(self._train_share)
+        self._evaluate = self._compiled(self._evaluate_share)
+
+    def place(self, rows: Any, read: Read) -> Any:
+        """Deals the rows to the replicas."""
+
+        def tensors(share: Any) -> tuple[tf.Tensor, tf.Tensor]:
+            inputs, targets = read(share)
+            return tf.cast(inputs, tf.float32), tf.cast(targets, tf.float32)
+
+        return (*self._replicas.deal(rows, tensors), tf.constant(float(len(rows))))
+
+    def train(self, batches: Iterable[Any]) -> Sums:
+        """Trains the model in place."""
+        return _sums(self._train(*batch) for batch in batches)
+
+    def evaluate(self, batches: Iterable[Any]) -> Sums:
+        """Judges the model as it is."""
+        return _sums(self._evaluate(*batch) for batch in batches)
+
+    def _compiled(self, step: Callable[..., tuple[tf.Tensor, tf.Tensor]]) -> Callable[..., Any]:
+        strategy = self._replicas.strategy
+        if self._jit_compile:
+            # What runs on one device: XLA can't compile across them.
+            step = tf.function(step, jit_compile=True)
+
+        def run(inputs: Any, targets: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            losses, correct = strategy.run(step, (inputs, targets, count))
+            return (
+                strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None),
+                strategy.reduce(tf.distribute.ReduceOp.SUM, correct, axis=None),
+            )
+
+        # Batches differ in size, and one trace serves all; values of several devices have no spec.
+        signature = [
+            tf.TensorSpec(self._model.input.shape, tf.float32),
+            tf.TensorSpec([None, self._model.output.shape[-1]], tf.float32),
+            tf.TensorSpec([], tf.float32),
+        ]
+        return tf.function(run, input_signature=signature if self._replicas.single else None)
+
+    def _train_share(
+        self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = self._model(inputs, training=True)
+            loss = tf.reduce_sum(self._loss(targets, logits))
+            scaled = self._optimizer.scale_loss(loss / count)
+        variables = self._model.trainable_variables
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss, _count_correct(logits, targets)
+
+    def _evaluate_share(
+        self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = self._model(inputs, training=False)
+        return tf.reduce_sum(self._loss(targets, logits)), _count_correct(logits, targets)
+
+
+def _count_correct(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    return tf.math.count_nonzero(tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1))
+
+
+def _sums(batches: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> Sums:
+    # Read once at the end: a look at each batch's would make the devices wait.
+    losses, correct = zip(*batches, strict=True)
+    return float(tf.add_n(losses)), int(tf.add_n(correct))
