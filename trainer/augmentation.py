@@ -7,6 +7,7 @@ train split only, by the trainer, and never becomes part of the exported model.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -32,10 +33,12 @@ class Augmenter:
         self._augment = tf.function(
             lambda images, seeds: augment(images, seeds, config), reduce_retracing=True
         )
-        self._by_image = [
-            _by_image(layer, number) for number, layer in enumerate(_image_layers(config))
+        layers = _image_layers(config)
+        self._by_image = [_by_image(_Seeded(layer, n)) for n, layer in enumerate(layers)]
+        self._by_batch = [
+            _by_batch(_Seeded(layer, n))
+            for n, layer in enumerate(_batch_layers(config), len(layers))
         ]
-        self._by_batch = _batch_layers(config)
 
     def __call__(
         self, images: tf.Tensor, targets: tf.Tensor, seeds: tf.Tensor
@@ -55,10 +58,8 @@ class Augmenter:
             images = change(images, seeds)
         if not len(seeds):  # a device's share of the last batch
             return images, targets
-        for number, layer in enumerate(self._by_batch, start=len(self._by_image)):
-            _seed(layer, seeds[0], number)
-            mixed = layer({"images": images, "labels": targets}, training=True)
-            images, targets = mixed["images"], mixed["labels"]
+        for mix in self._by_batch:
+            images, targets = mix(images, targets, seeds[0])
         return images, targets
 
 
@@ -86,32 +87,53 @@ def _batch_layers(config: AugmentationConfig) -> list[keras.Layer]:
     return layers
 
 
-def _by_image(layer: keras.Layer, number: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Applies a layer image by image: in a batch, all would get the same operations."""
+class _Seeded:
+    """A random layer of Keras's in a TensorFlow graph, whatever Keras computes by otherwise."""
 
-    def change_one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        image, seed = pair
-        _seed(layer, seed, number)
-        return layer(image[tf.newaxis], training=True)[0]
+    def __init__(self, layer: keras.Layer, number: int) -> None:
+        """Takes the pipeline's `number`-th layer."""
+        self._layer, self._number = layer, number
+        layer.backend.set_backend("tensorflow")
+        self._generator = layer._get_seed_generator("tensorflow")
+        layer.backend.reset()
+
+    def __call__(self, inputs: Any, seed: tf.Tensor) -> Any:
+        """Calls the layer with what it draws by this seed, int64 [2].
+
+        Keras counts a seed up with every draw, and takes it modulo 2**31 - 2: neighbouring seeds,
+        taken as they are, would draw the same numbers one after the other.
+        """
+        own = tf.random.experimental.stateless_fold_in(seed, self._number)
+        state = tf.random.stateless_uniform([2], own, 0, _SEED_RANGE, tf.int64)
+        self._generator.state.assign(state)
+        return self._layer(inputs, training=True)
+
+
+def _by_image(layer: _Seeded) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Applies a layer image by image: in a batch, all would get the same operations."""
 
     def change(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         # One after the other, since the layer keeps its seed.
         return tf.map_fn(
-            change_one, (images, seeds), parallel_iterations=1, fn_output_signature=tf.float32
+            lambda pair: layer(pair[0][tf.newaxis], pair[1])[0],
+            (images, seeds),
+            parallel_iterations=1,
+            fn_output_signature=tf.float32,
         )
 
     return tf.function(change, reduce_retracing=True)
 
 
-def _seed(layer: keras.Layer, seed: tf.Tensor, number: int) -> None:
-    """Sets what a layer, the pipeline's `number`-th, draws from next.
+def _by_batch(
+    layer: _Seeded,
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Applies a layer that blends the images of a batch."""
 
-    Keras counts a seed up with every draw, and takes it modulo 2**31 - 2: neighbouring seeds,
-    taken as they are, would draw the same numbers one after the other.
-    """
-    own = tf.random.experimental.stateless_fold_in(seed, number)
-    state = tf.random.stateless_uniform([2], own, 0, _SEED_RANGE, tf.int64)
-    layer.generator.state.assign(state)
+    def mix(images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        mixed = layer({"images": images, "labels": targets}, seed)
+        return mixed["images"], mixed["labels"]
+
+    return tf.function(mix, reduce_retracing=True)
 
 
 def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentationConfig) -> tf.Tensor:
