@@ -124,7 +124,10 @@ def by_hand(index: Index, config: TrainConfig, seed: int, rate: float) -> list[d
         handwritten.unfreeze(backbone, first)
         handwritten.fit(model, batches.prefetch(2), val, stage)
         with clock.stopped():
-            found = {name: model.evaluate(data, verbose=0)[1] for name, data in (("val", val), ("test", test))}
+            found = {
+                name: model.evaluate(data, verbose=0)[1]
+                for name, data in (("val", val), ("test", test))
+            }
             stages.append({**found, **clock.read()})
     return stages
 

@@ -68,14 +68,14 @@ class StepUp(keras_tuner.Oracle):
         )
         self.tried: list[Trial] = []
         self.stopped = "every member was tried"
-        self._started = time.monotonic()
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the next member, or that the search is over."""
         if len(self.tried) == len(self._steps):
             return {"status": TrialStatus.STOPPED}
         backbone, weights = self._steps[len(self.tried)]
-        elapsed = time.monotonic() - self._started
+        # Also of trials that a search which was interrupted has made.
+        elapsed = sum(trial.seconds for trial in self.tried)
         reason = reason_to_stop(self._search, self.tried, backbone, elapsed)
         if reason is not None:
             self.stopped = reason
@@ -88,6 +88,7 @@ class FamilyTuner(base_tuner.BaseTuner):
     """Trains each member as the Trainer would.
 
     What is best so far keeps its checkpoint: the Trainer finds it, and has nothing left to train.
+    A search that was interrupted goes on from the trials that it has made.
     """
 
     def __init__(self, task: Task, data: Data, replicas: Replicas, working_dir: str) -> None:
@@ -97,6 +98,10 @@ class FamilyTuner(base_tuner.BaseTuner):
         self._data = data
         self._replicas = replicas
         self._best: tuple[float, Checkpoint | None] = (-1.0, None)
+        self._progress = Checkpoint(task.search_folder(data))
+        saved = self._progress.load()
+        found = [Trial(**facts) for facts in saved.facts["trials"]] if saved else []
+        self._known = {(trial.backbone, trial.weights): trial for trial in found}
 
     def run_trial(self, trial: Any) -> dict[str, float]:
         """Trains one member; returns its val accuracy.
@@ -108,20 +113,26 @@ class FamilyTuner(base_tuner.BaseTuner):
         task = self._task.with_member(**trial.hyperparameters.values)
         config = task.config
         tried = Trial(config.backbone, config.weights, config.image_size or 0)
+        known = self._known.get((config.backbone, config.weights))
+        if known is not None:
+            return self._judge(known, Checkpoint(task.checkpoint_folder(self._data)))
         number, total = len(self.oracle.tried), self.oracle.max_trials - 1
         what = f"search: {config.backbone}, {config.weights};"
         run_events.record("progress", what=what, done=number, total=total)
         started = time.monotonic()
         try:
-            found = self._measure(task, tried)
+            found, checkpoint = self._measure(task, tried)
         except InputError as error:
-            self._add(replace(tried, problem=str(error)), started)
+            seconds = round(time.monotonic() - started, 1)
+            self.oracle.tried.append(replace(tried, problem=str(error), seconds=seconds))
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
             # KerasTuner would go on with the next one.
             raise keras_tuner.errors.FatalError(str(error)) from error
-        self._add(found, started)
-        return {_SCORE: _score(self._task.config, found)}
+        found = replace(found, seconds=round(time.monotonic() - started, 1))
+        self._known[config.backbone, config.weights] = found
+        self._progress.save({"trials": [asdict(trial) for trial in self._known.values()]}, {})
+        return self._judge(found, checkpoint)
 
     def keep(self, folder: Path) -> None:
         """Writes table and plot.
@@ -141,8 +152,9 @@ class FamilyTuner(base_tuner.BaseTuner):
             problems = "; ".join(f"{t.backbone}: {t.problem or 'too slow'}" for t in tried)
             raise InputError(f"the search found no member that can be used: {problems}")
         plot(tried, folder / PLOT_FILE)
+        self._progress.clear()
 
-    def _measure(self, task: Task, tried: Trial) -> Trial:
+    def _measure(self, task: Task, tried: Trial) -> tuple[Trial, Checkpoint]:
         checkpoint = Checkpoint(task.checkpoint_folder(self._data))
         trained = train(self._data, task.config, task.base_model, None, checkpoint, self._replicas)
         result = trained.results[-1]
@@ -155,21 +167,20 @@ class FamilyTuner(base_tuner.BaseTuner):
             train_accuracy=epoch.train.accuracy,
             latency_ms=round(latency_ms(network), 2),
         )
-        self._keep_the_better(_score(task.config, found), checkpoint)
-        return found
+        return found, checkpoint
 
-    def _keep_the_better(self, score: float, checkpoint: Checkpoint) -> None:
+    def _judge(self, trial: Trial, checkpoint: Checkpoint) -> dict[str, float]:
+        """Tells KerasTuner of a trial; of the checkpoints, the best trial's stays."""
+        self.oracle.tried.append(trial)
+        score = _score(self._task.config, trial)
         best_score, best = self._best
         if score <= best_score:
             checkpoint.clear()
-            return
-        self._best = (score, checkpoint)
-        if best is not None:
-            best.clear()
-
-    def _add(self, trial: Trial, started: float) -> None:
-        seconds = round(time.monotonic() - started, 1)
-        self.oracle.tried.append(replace(trial, seconds=seconds))
+        else:
+            self._best = (score, checkpoint)
+            if best is not None:
+                best.clear()
+        return {_SCORE: score}
 
 
 def latency_ms(network: keras.Model) -> float:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import keras
+
 from trainer.activation_source import ActivationSource
 from trainer.checkpoints import Checkpoint, Saved
 from trainer.config import TrainConfig
@@ -65,7 +67,8 @@ class _FineTuning:
         self.saved = self.checkpoint.load() if self.checkpoint else None
         if self.saved:
             self.results = [StageResult.of(facts) for facts in self.saved.facts["stages"]]
-            assign(self.classifier.network.variables, self.saved.arrays["network"])
+            begun = len(self.results) + ("epochs" in self.saved.facts)
+            assign(self._trained(begun), self.saved.arrays["network"])
         for number, result in enumerate(self.results):
             self._log(number, result.epochs)
         return list(self.results)
@@ -114,11 +117,19 @@ class _FineTuning:
         if self.checkpoint is None:
             return
         facts: dict[str, Any] = {"stages": [result.facts() for result in self.results]}
-        # Dropout's random state, too.
-        arrays = {"network": values(self.classifier.network.variables)}
+        begun = len(self.results) + (trainer is not None)
+        arrays = {"network": values(self._trained(begun))}
         if trainer is not None:
             facts["epochs"] = [asdict(epoch) for epoch in trainer.epochs]
             facts["best_epoch"] = trainer.best_epoch
             arrays["optimizer"] = values(trainer.optimizer.variables)
             arrays["best"] = trainer.best_weights
         self.checkpoint.save(facts, arrays)
+
+    def _trained(self, stages: int) -> list[keras.Variable]:
+        """What the first stages may have changed: nothing below their lowest cut.
+
+        Dropout's random state is among it. The rest is as it was built, by the same settings.
+        """
+        cuts = [self.config.trained_blocks(stage) for stage in self.config.stages[:stages]]
+        return self.classifier.upper(max(cuts)).variables

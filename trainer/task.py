@@ -72,8 +72,15 @@ class Task:
 
     def checkpoint_folder(self, data: Data) -> Path:
         """Returns a folder for this very training: TFX gives a node that runs again other ones."""
+        return self._folder(data, self.config.model_dump_json(exclude={"search"}))
+
+    def search_folder(self, data: Data) -> Path:
+        """Returns a folder for this very search."""
+        return self._folder(data, self.config.model_dump_json())
+
+    def _folder(self, data: Data, config: str) -> Path:
         facts = [
-            self.config.model_dump_json(exclude={"search"}),
+            config,
             self.transform.model_dump_json(),
             *self.digests,
             str(self.base_model),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -109,7 +110,8 @@ def search(transformed, tiny_config, tmp_path):
         update = {"search": SearchConfig.parse(values), "weights": "imagenet"}
         config = tiny_config.model_copy(update=update)
         fn_args = transformed.fn_args(tmp_path, config)
-        fn_args.working_dir = str(tmp_path / "tuner")
+        # TFX gives a node that runs again another one.
+        fn_args.working_dir = tempfile.mkdtemp(dir=tmp_path)
         return fn_args, family_search.tuner_fn(fn_args).tuner
 
     return make
@@ -176,3 +178,22 @@ def test_a_fault_ends_the_search(search, monkeypatch):
     monkeypatch.setattr(family_search, "train", broken)
     with pytest.raises(FatalError, match="broken"):
         tuner.search()
+
+
+def test_an_interrupted_search_tries_no_member_again(search, tmp_path, monkeypatch):
+    def interrupted(data, config, *_):
+        if config.backbone == "efficientnet-lite2":
+            raise ZeroDivisionError("interrupted")
+        return train(data, config, *_)
+
+    _, tuner = search()
+    monkeypatch.setattr(family_search, "train", interrupted)
+    with pytest.raises(FatalError, match="interrupted"):
+        tuner.search()
+    monkeypatch.setattr(family_search, "train", lambda data, config, *_: trained.append(config))
+    trained: list[TrainConfig] = []
+    _, again = search()
+    with pytest.raises(FatalError):  # nothing comes of this stand-in
+        again.search()
+    assert [config.backbone for config in trained] == ["efficientnet-lite2"]
+    assert again.oracle.tried == tuner.oracle.tried
