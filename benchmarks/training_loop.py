@@ -47,7 +47,10 @@ def main() -> None:
 def training(
     classifier: Classifier, config: TrainConfig
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Returns the stage's own loop, and its compiled step over tensors that are ready."""
+    """Returns the stage's own loop, and its compiled step over tensors that are ready.
+
+    Both are compiled beforehand: what is compared is the loop.
+    """
     (stage,) = config.stages
     cut = config.trained_blocks(stage)
     classifier.train_only_above(cut)
@@ -63,10 +66,13 @@ def training(
     nothing = CachedActivations(one, targets[:, :1], labels[:1], CacheConfig(), BATCH)
     replicas = Replicas(tf.distribute.get_strategy())
 
-    def ours() -> None:
-        list(StageTrainer(model, 0, config, data, nothing, replicas).run())
-
     trainer = StageTrainer(model, 0, config, data, nothing, replicas)
+
+    def ours() -> None:
+        trainer.epochs.clear()
+        trainer.optimizer.iterations.assign(0)
+        list(trainer.run())
+
     batches = [
         (
             tf.constant(values[0, start : start + BATCH], tf.float32),
@@ -80,7 +86,7 @@ def training(
         trainer.optimizer.iterations.assign(0)
         for _ in range(stage.epochs):
             for batch in batches:
-                loss, _ = trainer._train_step(*batch)
+                loss, _ = trainer._steps._train(*batch)
         float(loss)
 
     return ours, bare

@@ -101,9 +101,9 @@ class Replicas:
         Returns:
             A tuple of tensors, or of one tensor a device.
         """
-        own = np.array_split(rows, self._workers)[self._worker]
         if self.single:
-            return read(own)
+            return read(rows)
+        own = np.array_split(rows, self._workers)[self._worker]
         sizes = [len(part) for part in np.array_split(own, self._local)]
         return tuple(self._spread(tf.split(values, sizes)) for values in read(own))
 

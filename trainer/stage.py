@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ import numpy as np
 
 from components.errors import InputError
 from trainer.activation_cache import Activations
+from trainer.ahead import ahead
 from trainer.config import TrainConfig
 from trainer.devices import Replicas
 from trainer.optimization import WeightedLoss, epoch_order, make_optimizer
@@ -112,17 +112,13 @@ class StageTrainer:
             assign(variables, current)
 
     def _pass(self, data: Activations, order: np.ndarray, epoch: int, training: bool) -> Metrics:
+        def place(start: int) -> Any:
+            rows = order[start : start + self._config.batch_size]
+            return self._steps.place(rows, lambda share: data.read(share, epoch))
+
         go = self._steps.train if training else self._steps.evaluate
-        starts = range(0, len(order), self._config.batch_size)
-        batches = (order[start : start + self._config.batch_size] for start in starts)
-        with ThreadPoolExecutor(1) as reader:
-            loss, correct = go(
-                _ahead(
-                    reader,
-                    lambda rows: self._steps.place(rows, lambda r: data.read(r, epoch)),
-                    batches,
-                )
-            )
+        batches = map(place, range(0, len(order), self._config.batch_size))
+        loss, correct = go(ahead(batches))
         if not math.isfinite(loss):
             raise InputError(
                 f"the loss of stage {self._number} ({self._stage.train}) is not finite in "
@@ -130,17 +126,3 @@ class StageTrainer:
                 f"(received: {self._stage.learning_rate:g})"
             )
         return Metrics(loss / len(order), correct / len(order))
-
-
-def _ahead(
-    reader: Executor, place: Callable[[np.ndarray], Any], batches: Iterable[np.ndarray]
-) -> Iterator[Any]:
-    """Places batches, in their order, each while the one before it is at work."""
-    waiting: Future | None = None
-    for rows in batches:
-        following = reader.submit(place, rows)
-        if waiting is not None:
-            yield waiting.result()
-        waiting = following
-    if waiting is not None:
-        yield waiting.result()

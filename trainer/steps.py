@@ -1,5 +1,6 @@
 """What one batch makes of the weights, compiled for the devices that there are."""
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -92,7 +93,7 @@ class TensorFlowSteps:
 
         def tensors(share: Any) -> tuple[tf.Tensor, tf.Tensor]:
             inputs, targets = read(share)
-            return tf.cast(inputs, tf.float32), tf.cast(targets, tf.float32)
+            return tf.convert_to_tensor(inputs), tf.convert_to_tensor(targets)
 
         return (*self._replicas.deal(rows, tensors), tf.constant(float(len(rows))))
 
@@ -117,17 +118,25 @@ class TensorFlowSteps:
                 strategy.reduce(tf.distribute.ReduceOp.SUM, correct, axis=None),
             )
 
-        # Batches differ in size, and one trace serves all; values of several devices have no spec.
-        signature = [
-            tf.TensorSpec(self._model.input.shape, tf.float32),
-            tf.TensorSpec([None, self._model.output.shape[-1]], tf.float32),
-            tf.TensorSpec([], tf.float32),
-        ]
-        return tf.function(run, input_signature=signature if self._replicas.single else None)
+        if not self._replicas.single:
+            return tf.function(run)  # values of several devices have no spec
+
+        @functools.cache
+        def compiled(dtype: tf.DType) -> Callable[..., Any]:
+            # Batches differ in size, and one trace serves all.
+            signature = [
+                tf.TensorSpec(self._model.input.shape, dtype),
+                tf.TensorSpec([None, self._model.output.shape[-1]], tf.float32),
+                tf.TensorSpec([], tf.float32),
+            ]
+            return tf.function(run, input_signature=signature)
+
+        return lambda inputs, *others: compiled(inputs.dtype)(inputs, *others)
 
     def _train_share(
         self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs = tf.cast(inputs, tf.float32)
         with tf.GradientTape() as tape:
             logits = self._model(inputs, training=True)
             loss = tf.reduce_sum(self._loss(targets, logits))
@@ -140,7 +149,7 @@ class TensorFlowSteps:
     def _evaluate_share(
         self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = self._model(inputs, training=False)
+        logits = self._model(tf.cast(inputs, tf.float32), training=False)
         return tf.reduce_sum(self._loss(targets, logits)), _count_correct(logits, targets)
 
 
