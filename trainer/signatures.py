@@ -113,4 +113,6 @@ def export(module: ServingModule, directory: str) -> None:
             features.SERVING_SIGNATURE: module.serve,
             features.LABELS_SIGNATURE: module.transform_labels,
         },
+        # Nobody trains what is exported; swish's own gradients would double the time.
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
