@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import ConfigError
-from trainer.config import HardwareConfig
+from trainer.hardware_config import HardwareConfig
 
 
 def make_strategy(config: HardwareConfig) -> tf.distribute.Strategy:

@@ -129,7 +129,10 @@ class _FineTuning:
     def _trained(self, stages: int) -> list[keras.Variable]:
         """What the first stages may have changed: nothing below their lowest cut.
 
-        Dropout's random state is among it. The rest is as it was built, by the same settings.
+        Dropout's random state is among it. The rest is as it was built, by the same settings, but
+        for random weights: JAX draws others than TensorFlow.
         """
+        if self.config.weights == "none":
+            return self.classifier.network.variables
         cuts = [self.config.trained_blocks(stage) for stage in self.config.stages[:stages]]
         return self.classifier.upper(max(cuts)).variables

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from trainer.config import HardwareConfig
 from trainer.devices import Replicas
+from trainer.hardware_config import HardwareConfig
 
 Loss = Callable[[Any, Any], Any]
 # Reads rows of a batch: activations [rows, ...] of any number type, float32 [rows, classes].

@@ -13,8 +13,8 @@ import pytest
 from components.errors import ConfigError
 from components.model_versions import read_training
 from trainer import run
-from trainer.config import HardwareConfig
 from trainer.devices import is_chief, make_strategy
+from trainer.hardware_config import HardwareConfig
 
 WORKER = Path(__file__).parent / "worker.py"
 ROOT = Path(__file__).parents[2]

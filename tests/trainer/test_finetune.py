@@ -19,12 +19,12 @@ from trainer.checkpoints import Checkpoint
 from trainer.config import (
     AugmentationConfig,
     CacheConfig,
-    HardwareConfig,
     StageConfig,
     TrainConfig,
 )
 from trainer.devices import Replicas, make_strategy
 from trainer.finetune import finetune
+from trainer.hardware_config import HardwareConfig
 from trainer.input_pipeline import index_examples
 from trainer.model import Classifier
 from trainer.results import Reporter, StageResult
@@ -158,6 +158,19 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(data, tiny_config, tmp_pa
     np.testing.assert_allclose(
         resumed.classifier.network(pixels), undisturbed.classifier.network(pixels), atol=1e-6
     )
+
+
+def test_random_weights_are_in_the_checkpoint(train, val, tiny_config, tmp_path):
+    """Whoever goes on may have drawn others: by JAX, if TensorFlow exports."""
+    checkpoint, networks = Checkpoint(tmp_path / "checkpoint"), []
+    for seed in (0, 1):
+        classifier = _classifier(seed)
+        source = ActivationSource(classifier, train, val, CLASSES, tiny_config)
+        of = (classifier, source, tiny_config, ONE_DEVICE, Reporter(), checkpoint)
+        list(finetune(*of))
+        networks.append(classifier.network.get_weights())
+    for first, second in zip(*networks, strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_only_what_a_stage_trains_changes(train, val, tiny_config):

@@ -9,7 +9,8 @@ from components.errors import ConfigError, InputError
 from components.model_versions import read_training
 from tests.trainer.settings import OFF
 from trainer import jax_process, run
-from trainer.config import AugmentationConfig, HardwareConfig, StageConfig
+from trainer.config import AugmentationConfig, StageConfig
+from trainer.hardware_config import HardwareConfig
 
 
 @pytest.fixture
@@ -81,12 +82,3 @@ def test_jax_that_is_missing_is_told(monkeypatch):
     monkeypatch.setattr(jax_process.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"install effnet-tfx\[tpu\]"):
         jax_process.check_installed()
-
-
-@pytest.mark.parametrize(
-    ("setting", "told"),
-    [({"strategy": "mirrored"}, "is TensorFlow's"), ({"precision": "mixed_float16"}, "bfloat16")],
-)
-def test_settings_of_tensorflow_are_refused(setting, told):
-    with pytest.raises(ConfigError, match=told):
-        HardwareConfig.parse({"backend": "jax", **setting})
