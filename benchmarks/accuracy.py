@@ -143,6 +143,7 @@ def _bytes(value: bytes) -> tf.train.Feature:
 def run(index: dict[str, ExampleIndex], config: TrainConfig, size: int) -> dict[str, Any]:
     """Trains once; returns accuracy on val and test after each stage, and seconds."""
     keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()  # as in production, which it slows
     labels = [str(label) for label in np.unique(index["train"].labels)]
     clock = Clock()
     classifier = build_classifier(labels, config, size)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-# One is at work, one waits; more would only take memory.
+# Beside the one that is being made, and the one in use; more would only take memory.
 _WAITING = 1
 _END = object()
 

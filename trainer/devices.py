@@ -25,8 +25,13 @@ def make_strategy(config: HardwareConfig) -> tf.distribute.Strategy:
 
     Raises:
         ConfigError: several workers are asked for, and TF_CONFIG names none; or float16 on
-            several devices.
+            several devices; or JAX on several machines.
     """
+    if config.backend == "jax" and len(_workers()) > 1:
+        raise ConfigError(
+            "trainer.hardware.backend is jax, which trains on one machine; TF_CONFIG names "
+            f"{len(_workers())} workers: start one"
+        )
     strategy = _strategy(config)
     if strategy.num_replicas_in_sync > 1 and config.precision == "mixed_float16":
         # Keras looks for overflow on one device only, before the gradients are added up.

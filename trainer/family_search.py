@@ -152,6 +152,9 @@ class FamilyTuner(base_tuner.BaseTuner):
             problems = "; ".join(f"{t.backbone}: {t.problem or 'too slow'}" for t in tried)
             raise InputError(f"the search found no member that can be used: {problems}")
         plot(tried, folder / PLOT_FILE)
+
+    def forget(self) -> None:
+        """Removes what an interrupted search would go on from: all that it found is kept."""
         self._progress.clear()
 
     def _measure(self, task: Task, tried: Trial) -> tuple[Trial, Checkpoint]:

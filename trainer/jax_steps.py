@@ -20,7 +20,12 @@ from trainer.variables import assign
 
 @functools.cache
 def _mesh() -> Mesh:
-    return Mesh(np.array(jax.devices()), ("rows",))
+    return Mesh(np.array(jax.local_devices()), ("rows",))
+
+
+def compute_in_full_precision() -> None:
+    """A TPU multiplies float32 numbers as bfloat16 ones, unless it is told."""
+    jax.config.update("jax_default_matmul_precision", "highest")
 
 
 class _Spread:
@@ -38,8 +43,12 @@ class _Spread:
 
 
 def _everywhere(variables: Iterable[keras.Variable]) -> list[jax.Array]:
+    """Puts what variables hold on all devices, where it then stays."""
     whole = NamedSharding(_mesh(), PartitionSpec())
-    return [jax.device_put(variable.value, whole) for variable in variables]
+    for variable in variables:
+        if variable.value.sharding != whole:
+            variable.assign(jax.device_put(variable.value, whole))
+    return [variable.value for variable in variables]
 
 
 def forward(model: keras.Model) -> Callable[[Any], np.ndarray]:

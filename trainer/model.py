@@ -26,6 +26,7 @@ class Classifier:
             dropout: share of pooled features dropped in training.
         """
         self._pixels = backbone.input
+        self._uppers: dict[int, keras.Model] = {}
         self._boundaries = block_boundaries(backbone)
         self._backbone = backbone
         self._pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone.output)
@@ -40,9 +41,12 @@ class Classifier:
 
     def upper(self, blocks: int) -> keras.Model:
         """Returns what lies above a cut: activations to logits."""
-        return keras.Model(
-            self._cut(blocks), self.network.output, name=f"top_{blocks}_blocks_and_head"
-        )
+        # Each model that Keras makes of layers leaves its mark on them.
+        if blocks not in self._uppers:
+            self._uppers[blocks] = keras.Model(
+                self._cut(blocks), self.network.output, name=f"top_{blocks}_blocks_and_head"
+            )
+        return self._uppers[blocks]
 
     def between(self, lower: int, upper: int) -> keras.Model:
         """Returns what lies between a cut and a higher one: activations to activations."""
@@ -55,8 +59,7 @@ class Classifier:
 
         BatchNorm never trains: with frozen statistics it is part of the pretrained features.
         """
-        cut = self._cut(blocks)
-        above = {layer.name for layer in keras.Model(cut, self.network.output).layers}
+        above = {layer.name for layer in self.upper(blocks).layers}
         for layer in self.network.layers:
             frozen = isinstance(layer, keras.layers.BatchNormalization)
             layer.trainable = layer.name in above and not frozen

@@ -113,6 +113,7 @@ def export(module: ServingModule, directory: str) -> None:
             features.SERVING_SIGNATURE: module.serve,
             features.LABELS_SIGNATURE: module.transform_labels,
         },
-        # Nobody trains what is exported; swish's own gradients would double the time.
+        # Nobody trains what is exported; swish's own gradients would double the time. TensorFlow
+        # logs that they are missing when such a model is loaded.
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )

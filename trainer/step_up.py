@@ -45,7 +45,7 @@ def reason_to_stop(
         config: the thresholds.
         tried: all trials so far, in order.
         candidate: the backbone to be tried next.
-        elapsed: seconds since the search began.
+        elapsed: seconds that the trials have taken.
     """
     parameters = BACKBONES[candidate].parameters
     if config.max_parameters is not None and parameters > config.max_parameters:

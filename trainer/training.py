@@ -69,6 +69,7 @@ def train(
             # When it has ended, there is nothing left to train, and this process has its model.
             checkpoint = checkpoint or Checkpoint(Path(scratch))
             in_jax_process(_train_there, data, config, begin_from, checkpoint)
+            _check_finished(checkpoint, config)
         replicas = replicas or Replicas(tf.distribute.get_strategy())
         classifier, results = _run_stages(data, config, begin_from, reporter, checkpoint, replicas)
     return Trained(classifier, results, "serving" if warm else config.weights)
@@ -77,8 +78,21 @@ def train(
 def _train_there(
     data: Data, config: TrainConfig, begin_from: str | None, checkpoint: Checkpoint
 ) -> None:
+    from trainer import jax_steps
+
+    # TensorFlow only reads images here.
+    tf.config.set_visible_devices([], "GPU")
+    if config.hardware.precision == "float32":
+        jax_steps.compute_in_full_precision()
     replicas = Replicas(tf.distribute.get_strategy())
     _run_stages(data, config, begin_from, Reporter(), checkpoint, replicas)
+
+
+def _check_finished(checkpoint: Checkpoint, config: TrainConfig) -> None:
+    """Whatever was left would be trained by TensorFlow now, without a word."""
+    saved = checkpoint.load()
+    if saved is None or len(saved.facts["stages"]) < len(config.stages):
+        raise RuntimeError("the process that trains by JAX ended before its last stage had")
 
 
 def _run_stages(

@@ -17,7 +17,7 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Searches; the tuner that `tuner_fn` returns has a method `keep(folder)`.
+        """Searches, by the tuner that `tuner_fn` returns: it has `keep(folder)` and `forget()`.
 
         Raises:
             InputError: no member can be used.
@@ -30,3 +30,4 @@ class Executor(tfx_executor.Executor):
         )
         tuner.keep(Path(results))
         tfx_executor.write_best_hyperparameters(tuner, output_dict)
+        tuner.forget()

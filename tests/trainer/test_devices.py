@@ -70,6 +70,13 @@ def test_workers_without_a_cluster_are_an_error(monkeypatch):
         make_strategy(HardwareConfig(strategy="workers"))
 
 
+def test_jax_on_several_machines_is_refused(monkeypatch):
+    task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+    with pytest.raises(ConfigError, match="TF_CONFIG names 2 workers"):
+        make_strategy(HardwareConfig(backend="jax"))
+
+
 @pytest.mark.parametrize(
     ("cluster", "task", "chief"),
     [

@@ -121,6 +121,7 @@ def test_the_winner_is_not_trained_again(search, tmp_path):
     fn_args, tuner = search()
     tuner.search()
     tuner.keep(tmp_path)
+    tuner.forget()
     table = json.loads((tmp_path / TABLE_FILE).read_text())
     assert table["trials"][0]["backbone"] == "efficientnet-lite0"
     assert all(trial["image_size"] == 32 for trial in table["trials"])

@@ -140,11 +140,15 @@ class _KilledAfter(Reporter):
 
 @pytest.mark.parametrize("epochs", [1, 2, 4])
 def test_a_resumed_training_ends_as_an_undisturbed_one(data, tiny_config, tmp_path, epochs):
+    blocks = StageConfig(train="top_blocks", blocks=2, epochs=1, learning_rate=1e-3)
     stages = (
-        HEAD.model_copy(update={"ema": 0.5}),
-        StageConfig(train="top_blocks", blocks=1, epochs=2, learning_rate=1e-3),
+        blocks,
+        HEAD.model_copy(update={"ema": 0.5, "epochs": 2}),
+        blocks.model_copy(update={"blocks": 3, "epochs": 2}),
     )
-    config = tiny_config.model_copy(update={"stages": stages, "dropout": 0.3})
+    # Of weights that anyone can load again, only what has trained is saved.
+    settings = {"weights": "imagenet", "stages": stages, "dropout": 0.3}
+    config = tiny_config.model_copy(update=settings)
     undisturbed = training.train(data, config)
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     with pytest.raises(_KilledError):

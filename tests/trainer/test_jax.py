@@ -1,5 +1,9 @@
 """Training by JAX, on two devices that its CPU is made to look like, beside TensorFlow's."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -37,7 +41,7 @@ def _history(folder) -> list[tuple[float, float]]:
 
 
 def test_jax_trains_what_tensorflow_trains_and_the_export_is_the_same(
-    transformed, jax_config, tmp_path, capfd
+    transformed, jax_config, tmp_path, capfd, monkeypatch
 ):
     """Both begin from one model: the two libraries draw other weights by the same seed."""
     first = jax_config.model_copy(
@@ -54,7 +58,10 @@ def test_jax_trains_what_tensorflow_trains_and_the_export_is_the_same(
     ):
         fn_args = transformed.fn_args(tmp_path / name, config)
         fn_args.base_model = str(tmp_path / "first" / "model" / "Format-Serving")
-        run.run_fn(fn_args)
+        with monkeypatch.context() as patch:
+            if name == "jax":  # here nothing is left to train
+                patch.setattr("trainer.finetune.StageTrainer", None)
+            run.run_fn(fn_args)
         model = tf.saved_model.load(str(tmp_path / name / "model" / "Format-Serving"))
         image = tf.io.encode_png(np.full((40, 40, 3), 90, np.uint8))
         answer = model.signatures[features.SERVING_SIGNATURE](image=image[tf.newaxis])
@@ -82,3 +89,17 @@ def test_jax_that_is_missing_is_told(monkeypatch):
     monkeypatch.setattr(jax_process.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"install effnet-tfx\[tpu\]"):
         jax_process.check_installed()
+
+
+def test_a_process_that_ends_without_a_word_is_told():
+    with pytest.raises(RuntimeError, match="ended with status 3; the next run goes on"):
+        jax_process.in_jax_process(os._exit, 3)
+
+
+def test_it_ends_with_the_process_that_asked():
+    code = "import time; from trainer.jax_process import in_jax_process as go; go(time.sleep, 600)"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert "trains by JAX" in parent.stdout.readline()
+    parent.kill()
+    # Both write to this pipe, which is at its end when both have ended.
+    assert parent.communicate(timeout=60)[0] == ""
