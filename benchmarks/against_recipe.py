@@ -69,13 +69,13 @@ class Results:
 
     def __init__(self, file: Path, data: str) -> None:
         """Reads what is there."""
-        self._file, self._data = file, data
+        self._file, self.data = file, data
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         self._rows = [json.loads(line) for line in lines]
 
     def get(self, work: Callable[[], list[dict[str, Any]]], **of: Any) -> list[dict[str, Any]]:
         """Returns the stages of a training, which is run if it is not there."""
-        key = {"data": self._data, **of}
+        key = {"data": self.data, **of}
         for row in self._rows:
             if row["of"] == key:
                 return row["stages"]
@@ -89,12 +89,16 @@ class Results:
 def compare(index: Callable[[int], Index], config: TrainConfig, results: Results) -> None:
     """Runs both sides with all seeds; the rate of the recipe is chosen with the first one."""
     settings = json.loads(config.model_dump_json())
-    # The recipe draws anew in every epoch, and knows no stages of ours.
-    shared = {key: settings[key] for key in ("augmentation", "batch_size", "dropout")}
-    shared["augmentation"] = {**shared["augmentation"], "views": None}
+    # The recipe augments anew in every epoch; a cell has no up and down.
+    augmentation = config.augmentation.model_copy(
+        update={"views": None, "vertical_flip": results.data == "elpv"}
+    )
+    by_recipe = config.model_copy(update={"augmentation": augmentation})
+    shared = {key: settings[key] for key in ("batch_size", "dropout")}
+    shared["augmentation"] = json.loads(augmentation.model_dump_json())
 
     def recipe(seed: int, rate: float) -> list[dict[str, Any]]:
-        work = lambda: by_hand(index(seed), config, seed, rate)  # noqa: E731
+        work = lambda: by_hand(index(seed), by_recipe, seed, rate)  # noqa: E731
         return results.get(work, by="recipe", seed=seed, rate=rate, settings=shared)
 
     rate = max(RATES, key=lambda rate: recipe(SEEDS[0], rate)[-1]["val"])

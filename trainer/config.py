@@ -39,12 +39,13 @@ class AugmentationConfig(Settings):
     """Random changes of training images; never of val, test or served ones."""
 
     views: int | None = Field(
-        3,
+        1,
         ge=1,
         le=64,
         description="variants of each training image, drawn once so that the frozen part runs "
-        "once over each; the first is the image itself; null: new ones in every epoch, which "
-        "costs a pass through the whole network each",
+        "once over each; the first is the image itself, so that 1 changes nothing; null: new ones "
+        "in every epoch, which costs a pass through the whole network each. A stage that trains "
+        "all draws new ones anyway",
     )
     horizontal_flip: bool = Field(True, description="mirror left and right, every other image")
     vertical_flip: bool = Field(False, description="mirror top and bottom, every other image")
@@ -74,6 +75,11 @@ class AugmentationConfig(Settings):
     def mixes(self) -> bool:
         """Whether an image, and so its label, may become a mixture of two."""
         return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether changes are asked for, but no view that could have them."""
+        return self.views == 1 and self != type(self)()
 
 
 class StageConfig(Settings):
@@ -223,6 +229,17 @@ class TrainConfig(Settings):
             if stage.blocks is not None and stage.blocks > blocks:
                 raise ValueError(
                     f"stages.{number}.blocks is {stage.blocks}, but {self.backbone} has {blocks}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _augmentation_has_views(self) -> Self:
+        for number, stage in enumerate(self.stages):
+            if stage.train != "all" and self.augmentation_of(stage).is_idle:
+                raise ValueError(
+                    f"stages.{number} trains the {stage.train} over one view of each image, which "
+                    "is the image itself, so that the augmentation that is asked for would change "
+                    "nothing: set augmentation.views to 2 or more, or to null"
                 )
         return self
 

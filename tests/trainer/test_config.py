@@ -50,6 +50,7 @@ def test_defaults_survive_json():
             "none of efficientnet-lite0 has noisy-student weights",
         ),
         ({"augmentation": {"views": 0}}, "augmentation.views"),
+        ({"augmentation": {"rotation": 20}}, "stages.0 trains the head over one view.*set augm"),
         ({"loss": {"class_weights": "balanced", "sampling": "balanced"}}, "balance by one of"),
         ({"hardware": {"backend": "jax", "strategy": "mirrored"}}, "is TensorFlow's"),
         ({"hardware": {"backend": "jax", "precision": "mixed_float16"}}, "take mixed_bfloat16"),
