@@ -28,7 +28,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import demo
 from pipeline.options import effective_config
 from trainer.activation_cache import one_hot
 from trainer.config import StageConfig, TrainConfig
@@ -51,7 +50,7 @@ def main() -> None:
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     is_elpv = arguments.data == "elpv"
-    config = effective_config(demo.CONFIG if is_elpv else None, [*SETS, *arguments.sets]).trainer
+    config = effective_config(None, [*SETS, *arguments.sets]).trainer
     images = accuracy.read_elpv() if is_elpv else accuracy.read_folder(Path(arguments.data))
     results = Results(arguments.results, arguments.data)
     with tempfile.TemporaryDirectory() as scratch:
