@@ -42,11 +42,11 @@ setup(
         "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
         "serving": ["kserve>=0.21,<0.22"],
         # Trains by Keras on JAX; the former is for trying it on a CPU.
-        "jax": ["jax>=0.7,<1"],
-        "tpu": ["jax[tpu]>=0.7,<1"],
+        "jax": ["jax>=0.7,<0.11"],
+        "tpu": ["jax[tpu]>=0.7,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
-            "jax>=0.7,<1",
+            "jax>=0.7,<0.11",
             "import-linter>=2.1,<3",
             "mypy>=1.13,<3",
             "pytest>=8,<10",
