@@ -239,7 +239,8 @@ class TrainConfig(Settings):
                 raise ValueError(
                     f"stages.{number} trains the {stage.train} over one view of each image, which "
                     "is the image itself, so that the augmentation that is asked for would change "
-                    "nothing: set augmentation.views to 2 or more, or to null"
+                    "nothing: set augmentation.views to 2 or more, or to null; or leave "
+                    "augmentation out"
                 )
         return self
 
