@@ -39,7 +39,7 @@ format: ## rewrite the sources in the project's style
 # Keeps the versions which still fit; `make constraints UPGRADE=--upgrade` takes the newest.
 constraints: ## bring constraints.txt into line with setup.py, by the uv in .venv
 	$(BIN)/python -m tools.uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 \
-	    --extra demo --extra dev --extra kfp \
+	    --extra demo --extra dev --extra kfp --extra s3 --extra gcs \
 	    --no-annotate --custom-compile-command "make constraints" \
 	    --output-file constraints.txt setup.py
 

@@ -33,6 +33,7 @@ setup(
         "psutil>=5.9,<8",
         "pyarrow>=18",
         "httpx>=0.27,<1",
+        "fsspec>=2025.3",
         "grpcio>=1.70,<2",
         "h5py>=3.11,<4",
         "pydantic>=2.8,<3",
@@ -48,6 +49,9 @@ setup(
     ],
     extras_require={
         "demo": ["elpv-dataset>=1.0.0.post1,<2"],
+        # Object stores for input images, serving directory and summaries.
+        "s3": ["s3fs>=2025.3"],
+        "gcs": ["gcsfs>=2025.3"],
         # tfx's own kfp extra is empty on Python 3.12 and newer; tfx refuses kfp 2.17.
         "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
         # Trains by Keras on JAX; the former is for trying it on a CPU.
@@ -57,6 +61,11 @@ setup(
         "dev": [
             "jax>=0.7,<0.11",
             "import-linter>=2.1,<3",
+            # Checks the manifests against Kubernetes' own schemas, offline.
+            "kubernetes-validate>=1.31,<2",
+            # An S3 server for the tests, and what its HTTP side needs.
+            "moto[s3]>=5.1,<6",
+            "flask-cors>=5",
             "mypy>=1.13,<3",
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "setup-finished"
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = "demo,dev"
+EXTRAS = "demo,dev,kfp,s3,gcs"
 
 # These two wheels are built for glibc 2.39; tools/relax_elf.py tells more.
 RELAXED = (
