@@ -3,6 +3,7 @@
 Exit status of `effnet run` and `effnet demo`: 0 the model was pushed, or the very model serves
 already; 3 the gate refused it, or it passed and was withheld (a hold, or another version serves by
 now); 2 bad input or configuration; 1 a fault, or an interrupted run.
+`effnet submit --wait`: as `effnet run`; 0 also of a run that succeeded but left no summary to read.
 `effnet predict`: 0; 2 also where an image named can't be read, or none of a folder.
 """
 
@@ -26,6 +27,7 @@ from pipeline.cli_parts import OutputOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
+from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute
 from pipeline.lock import hold, usable
@@ -47,6 +49,8 @@ app = typer.Typer(
 schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
 app.add_typer(models_app, name="models")
+app.command()(submit)
+app.add_typer(schedule_app, name="schedule")
 
 ConfigOption = Annotated[
     Path | None,
