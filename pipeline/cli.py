@@ -30,6 +30,7 @@ from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute
 from pipeline.lock import hold, usable
 from pipeline.models_commands import models_app
+from pipeline.notify import refusals_told
 from pipeline.options import effective_config
 from pipeline.preflight import preflight
 from pipeline.terminal import Display, make_console, make_display
@@ -302,14 +303,15 @@ def _settings_of_last_run(
 
 
 def _run(request: Request, display: Display, as_json: bool) -> None:
-    display.note(preflight(request.config, request.data, request.output))
-    held = read_hold(request.output.serving(request.config.serving.model_name))
-    if held is not None:
-        display.note(
-            f"warning: pushing is {held}: the run judges and reports, but pushes nothing unless "
-            "'effnet models release' comes before its end"
-        )
-    summary = launch(request, display)
+    with refusals_told(request.config, display.note):
+        display.note(preflight(request.config, request.data, request.output))
+        held = read_hold(request.output.serving(request.config.serving.model_name))
+        if held is not None:
+            display.note(
+                f"warning: pushing is {held}: the run judges and reports, but pushes nothing "
+                "unless 'effnet models release' comes before its end"
+            )
+        summary = launch(request, display)
     print_verdict(make_console(_people(as_json)), summary, request.output)
     if as_json:
         print(summary.to_json())

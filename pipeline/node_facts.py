@@ -7,13 +7,14 @@ and the last one composes them. Either way there is one way from artifacts to th
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
 from pydantic_core import from_json, to_json
 
 from components import features
 from components.evaluator.verdict import FILE as VERDICT_FILE
-from components.evaluator.verdict import Verdict
+from components.evaluator.verdict import Record, Verdict
 from components.serving_validator.report import FILE as SERVING_FILE
 from components.serving_validator.report import ServingReport
 from pipeline.summary import Failure, Outcome
@@ -22,6 +23,28 @@ if TYPE_CHECKING:
     from tfx import types
 
 Facts = dict[str, Any]
+
+
+class NodeRecord(Record):
+    """What a task on a cluster leaves of itself, as OUTPUT/runs/<run id>/nodes/<node>.json.
+
+    Attributes:
+        node: as the pipeline names it.
+        state: how it ended.
+        started: seconds since the epoch.
+        seconds: that it took.
+        error: why it failed.
+        events: what it told while it went on, as `components.run_events` records it.
+        facts: what `collect` returned of it.
+    """
+
+    node: str
+    state: Literal["done", "failed"]
+    started: float
+    seconds: float
+    error: Failure | None = None
+    events: tuple[dict[str, Any], ...] = ()
+    facts: Facts = Field(default_factory=dict)
 
 
 def collect(node_id: str, outputs: "Mapping[str, list[types.Artifact]]") -> Facts:

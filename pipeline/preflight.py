@@ -40,6 +40,7 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
         ClusterError: if the cluster that is to serve can't be used as it is set.
     """
     config.metadata.password()
+    config.notify.address()
     _check_schema(config)
     _check_weights(config, output)
     if not data.isascii() and "\\udc" in ascii(data):

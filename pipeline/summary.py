@@ -118,6 +118,7 @@ class Summary(Outcome):
     """The outcome with what the command itself knows of the run; written as summary.json."""
 
     run_id: str
+    kubeflow_run: str | None = None  # the id that Kubeflow gave it, if it ran there
     data: str
     seconds: dict[str, float]
     versions: dict[str, str] = Field(default_factory=library_versions)
