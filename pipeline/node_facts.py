@@ -132,6 +132,7 @@ def _evaluation(evaluation: "types.Artifact") -> Facts:
     return {
         "rules": verdict.rules,
         "comparison": verdict.comparison,
+        "seen": verdict.seen,
         "metrics": {**candidate[OVERALL], **verdict.metrics},
         "baseline": None if baseline is None else {**baseline[OVERALL], **(verdict.baseline or {})},
         "slices": {slice_name(part): dict(row) for part, row in candidate.items() if part},

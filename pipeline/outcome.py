@@ -11,7 +11,7 @@ from tfx.utils import path_utils
 
 from components import features, run_events
 from components.data_check import executor as data_check
-from components.evaluator.verdict import Verdict
+from components.evaluator.verdict import Comparison, Verdict
 from components.image_example_gen import report as ingestion_report
 from components.model_versions import Version
 from components.serving_baseline.executor import has_model
@@ -54,9 +54,20 @@ def _comparison_warnings(
     config: PipelineConfig, verdict: Verdict, outputs: Outputs
 ) -> Iterator[str]:
     """Yields what makes the comparison with the model that serves less than it seems."""
-    comparison = verdict.comparison
-    if comparison is None:
+    if verdict.comparison is not None:
+        yield from _class_changes(verdict.comparison)
+    if verdict.baseline is None:  # Nothing serves, or the very model.
         return
+    if verdict.seen is not None:
+        if verdict.seen:
+            yield _seen(verdict.seen, verdict.comparison, config)
+        return
+    report = ingestion_report.read_report(artifact_utils.get_single_uri(outputs["ingestion"]))
+    trained_by = _splits_of_baseline(artifact_utils.get_single_instance(outputs["baseline"]))
+    yield from _unrecorded(report, trained_by, config)
+
+
+def _class_changes(comparison: Comparison) -> Iterator[str]:
     new, dropped = comparison.new_classes, comparison.dropped_classes
     if new or dropped:
         changes = [f"new: {', '.join(new)}"] * bool(new)
@@ -66,14 +77,38 @@ def _comparison_warnings(
             f"of {comparison.images} of {comparison.images + comparison.left_out} test images, "
             "and the two were compared on those"
         )
-    report = ingestion_report.read_report(artifact_utils.get_single_uri(outputs["ingestion"]))
-    if not set(features.SPLITS) <= set(report["official_splits"]):
-        trained_by = _splits_of_baseline(artifact_utils.get_single_instance(outputs["baseline"]))
-        if trained_by not in (None, config.splits.model_dump(mode="json")):
-            yield (
-                "the model that serves was trained with other settings of splits, so it may have "
-                "seen images that test holds now, and do better on them than it should"
-            )
+
+
+def _seen(seen: int, comparison: Comparison | None, config: PipelineConfig) -> str:
+    """Of a serving model whose training images are recorded: how many of test are among them."""
+    text = (
+        f"the model that serves has learnt from {seen} of the test images of today, and may do "
+        "better on them than it should"
+    )
+    unseen = None if comparison is None else comparison.unseen
+    if unseen is not None:
+        interval = "" if unseen.interval is None else " [{:+.4f}, {:+.4f}]".format(*unseen.interval)
+        text += f"; on {unseen.images} others the difference is {unseen.difference:+.4f}{interval}"
+    if config.trainer.warm_start == "serving":
+        text += "; the candidate began from it (trainer.warm_start), so the same holds of itself"
+    return text
+
+
+def _unrecorded(
+    report: ingestion_report.Report, trained_by: object, config: PipelineConfig
+) -> Iterator[str]:
+    """Of a serving model that was pushed without that record: whether it may have seen test."""
+    may = "so it may have seen images that test holds now, and do better on them than it should"
+    official = report["official_splits"]
+    settings = config.splits.model_dump(mode="json")
+    if trained_by not in (None, settings) and not set(features.SPLITS) <= set(official):
+        yield f"the model that serves was trained with other settings of splits, {may}"
+    elif trained_by is None or official or report["grouped"]:
+        decided = "official splits" if official else "groups" if report["grouped"] else "settings"
+        yield (
+            "it is not recorded which images the model that serves has learnt from, nor whether "
+            f"the {decided} were those of today, {may}"
+        )
 
 
 def _splits_of_baseline(baseline: types.Artifact) -> object:

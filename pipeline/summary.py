@@ -87,6 +87,7 @@ class Outcome(Record):
     metrics: dict[str, float | None] = Field(default_factory=dict)
     baseline: dict[str, float | None] | None = None  # of the model that served, on these images
     comparison: Comparison | None = None  # with the model that serves, image by image
+    seen: int | None = None  # test images that the model that serves has learnt from, if recorded
     serving: ServingReport | None = None  # by the candidate on a real model server
     slices: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: Images = Images()
