@@ -30,8 +30,8 @@ def to_kubeflow(cron: str) -> str:
             f"received '{cron}', which has {len(parts)}; e.g. '0 3 * * 1': Mondays at 3:00"
         )
     found = _parsed(cron)
-    nth = [day for day in found.weekdays if isinstance(day, tuple)]
-    if nth or min(found.days) < 0:
+    days = sorted({day % _WEEK for day in found.weekdays if isinstance(day, int)})
+    if "#" in parts[-1] or "L" in parts[-1] or min(found.days) < 0:
         raise ConfigError(
             f"--cron '{cron}': Kubeflow knows neither L nor #; take days by their number"
         )

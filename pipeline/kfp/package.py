@@ -17,13 +17,13 @@ OUTPUT_PARAMETER = "effnet_output"
 
 # The faster one of PyYAML's loaders of plain values, where it was built.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_KINDS = {
-    "STRING": str,
+_KINDS: dict[str, tuple[type, ...]] = {
+    "STRING": (str,),
     "NUMBER_DOUBLE": (int, float),
-    "NUMBER_INTEGER": int,
-    "BOOLEAN": bool,
-    "LIST": list,
-    "STRUCT": dict,
+    "NUMBER_INTEGER": (int,),
+    "BOOLEAN": (bool,),
+    "LIST": (list,),
+    "STRUCT": (dict,),
 }
 
 
@@ -127,7 +127,7 @@ class Package:
             parsed = yaml.safe_load(value)
         except yaml.YAMLError:
             parsed = None
-        wrong = not isinstance(parsed, _KINDS.get(kind, object))
+        wrong = not isinstance(parsed, _KINDS.get(kind, (object,)))
         if kind.startswith("NUMBER"):
             wrong = wrong or isinstance(parsed, bool) or not math.isfinite(parsed)
         if wrong:

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +13,7 @@ from components.errors import ClusterError
 from components.store import StoreError, open_store
 from pipeline.kfp.client import Kubeflow, UnavailableError
 from pipeline.kfp.package import Package
-from pipeline.layout import RunFolder, new_run_id
+from pipeline.layout import SUMMARY_FILE, new_run_id
 from pipeline.summary import Failure, Summary
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
@@ -129,7 +128,7 @@ def read_summary(output: str, run_id: str) -> Summary | None:
     suffix = f"-{id_suffix(run_id)}"
     for name in reversed(runs.names()):
         if name.endswith(suffix):
-            text = runs.child(name).read_text(RunFolder(Path(name)).summary.name)
+            text = runs.child(name).read_text(SUMMARY_FILE)
             summary = _parsed(text)
             if summary is not None and summary.kubeflow_run == run_id:
                 return summary
