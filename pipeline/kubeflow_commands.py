@@ -18,6 +18,7 @@ from rich.text import Text
 from components.errors import ConfigError
 from pipeline.cli_parts import errors_told
 from pipeline.config import PipelineConfig
+from pipeline.kfp.client import check_installed, connect
 from pipeline.options import effective_config
 from pipeline.summary import EXIT_SERVING
 from pipeline.terminal import Display, make_console, make_display, printable
@@ -77,14 +78,12 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Start one run on the Kubeflow of KF_PIPELINES_ENDPOINT."""
-    with errors_told(as_json):
+    with _kubeflow(as_json):
         settings = effective_config(config, sets or ())
-        display = _display(as_json)
+        display, kubeflow = _display(as_json), connect(namespace)
         with _order(settings, package, params, name, experiment, service_account) as order:
-            from pipeline.kfp.client import connect
             from pipeline.kfp.submit import start
 
-            kubeflow = connect(namespace)
             run_id = start(kubeflow, order)
             output = order.package.output
         link = kubeflow.run_link(run_id)
@@ -118,18 +117,18 @@ def schedule(
     """
     if context.invoked_subcommand is not None:
         return
-    with errors_told():
+    with _kubeflow():
         if cron is None:
             raise ConfigError("--cron is missing, e.g. --cron '0 3 * * 1': Mondays at 3:00")
         from pipeline.kfp.cron import TIME_ZONE, next_time, to_kubeflow
 
         fields = to_kubeflow(cron)
         settings = effective_config(config, sets or ())
+        note, kubeflow = _display(False).note, connect(namespace)
         with _order(settings, package, params, name, experiment, service_account) as order:
-            from pipeline.kfp.client import connect
             from pipeline.kfp.schedule import replace
 
-            changed = replace(connect(namespace), order, fields, note := _display(False).note)
+            changed = replace(kubeflow, order, fields, note)
         for line in changed:
             note(f"  {line}")
         state = "is set" if changed else "is as it was"
@@ -142,8 +141,7 @@ def schedule(
 @schedule_app.command("list")
 def show_schedules(namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
     """Show the schedules: when they start runs, whether they are on, and their images."""
-    with errors_told(as_json):
-        from pipeline.kfp.client import connect
+    with _kubeflow(as_json):
         from pipeline.kfp.schedule import describe, find
 
         found = [describe(each) for each in find(connect(namespace))]
@@ -162,13 +160,19 @@ def delete_schedule(
     namespace: NamespaceOption = None,
 ) -> None:
     """Delete a schedule; a run that it has started goes on."""
-    with errors_told():
-        from pipeline.kfp.client import connect
+    with _kubeflow():
         from pipeline.kfp.schedule import remove
 
         note = _display(False).note
         remove(connect(namespace), name, note)
         note(f"schedule '{name}' starts no more runs")
+
+
+@contextmanager
+def _kubeflow(as_json: bool = False) -> Iterator[None]:
+    with errors_told(as_json):
+        check_installed()
+        yield
 
 
 @contextmanager

@@ -10,6 +10,7 @@ All of it comes from the environment and reaches neither a log nor a message.
 """
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import tenacity
 
-from components.errors import ClusterError
+from components.errors import ClusterError, ConfigError
 
 if TYPE_CHECKING:
     from pipeline.kfp.sdk import Client
@@ -100,6 +101,18 @@ class Kubeflow:
 
     def _call(self, call: Callable[["Client"], T]) -> T:
         return _explained(self.endpoint, lambda: call(self.client))
+
+
+def check_installed() -> None:
+    """Sees that Kubeflow's SDK is there.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    if importlib.util.find_spec("kfp") is None:
+        raise ConfigError(
+            "this needs Kubeflow's SDK, which is not installed: pip install 'effnet-tfx[kfp]'"
+        )
 
 
 def connect(namespace: str | None = None) -> Kubeflow:

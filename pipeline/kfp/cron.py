@@ -30,17 +30,22 @@ def to_kubeflow(cron: str) -> str:
             f"received '{cron}', which has {len(parts)}; e.g. '0 3 * * 1': Mondays at 3:00"
         )
     found = _parsed(cron)
-    days = sorted({day % _WEEK for day in found.weekdays if isinstance(day, int)})
     if "#" in parts[-1] or "L" in parts[-1] or min(found.days) < 0:
         raise ConfigError(
             f"--cron '{cron}': Kubeflow knows neither L nor #; take days by their number"
         )
-    weekdays = parts[-1]
-    if not weekdays.startswith("*") and _WEEK in found.weekdays:
-        weekdays = ",".join(
-            str(day) for day in sorted({int(day) % _WEEK for day in found.weekdays})
-        )
-    return " ".join(["0", *parts[:-1], weekdays])
+    return " ".join(["0", *parts[:-1], _with_sunday_first(parts[-1])])
+
+
+def _with_sunday_first(weekdays: str) -> str:
+    """Writes Sunday as 0, also as the end of a range; a * stays, as it means more than all days."""
+    items = weekdays.split(",")
+    stars = [item for item in items if item.startswith("*")]
+    others = [item for item in items if item not in stars]
+    days = _parsed(f"0 0 * * {','.join(others)}").weekdays if others else set()
+    if _WEEK not in days:
+        return weekdays
+    return ",".join([*stars, *(str(day) for day in range(_WEEK) if {day, day or _WEEK} & days)])
 
 
 def from_kubeflow(cron: str) -> str:

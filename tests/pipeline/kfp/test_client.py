@@ -2,13 +2,16 @@
 
 import ssl
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from typer.testing import CliRunner
 
 from components.errors import ClusterError
-from pipeline.kfp import client
+from pipeline import cli
+from pipeline.kfp import client, sdk
 from pipeline.kfp.client import UnavailableError, connect
 from tests.http_server import serving
 from tests.kubeflow_api import failure
@@ -96,6 +99,30 @@ def test_what_is_made_although_the_answer_was_lost_is_not_made_again(backend):
     backend.trouble.append(("POST .*/experiments", False, failure(503, "connection reset")))
     kubeflow.create(make, lambda _: None)
     assert len(backend.experiments) == 2
+
+
+def test_an_api_that_hangs_is_given_up(backend, monkeypatch):
+    release = threading.Event()
+
+    def hang(_):
+        release.wait(20)
+        return 200, {}
+
+    monkeypatch.setattr(sdk, "_TIMEOUT", (5.0, 0.1))
+    monkeypatch.setattr(client, "_ATTEMPTS", 2)
+    with serving(hang) as (address, asked):
+        monkeypatch.setenv(client.ENDPOINT_VARIABLE, address)
+        with pytest.raises(UnavailableError, match="ReadTimeoutError"):
+            connect()
+        release.set()
+    assert len(asked) == 2
+
+
+def test_without_the_sdk_the_command_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kfp", None)
+    result = CliRunner().invoke(cli.app, ["schedule", "list"])
+    assert result.exit_code == 2
+    assert "pip install 'effnet-tfx[kfp]'" in result.stderr
 
 
 def test_a_login_page_is_not_taken_for_kubeflow(monkeypatch, backend):

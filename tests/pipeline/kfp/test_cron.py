@@ -14,6 +14,8 @@ from pipeline.kfp.cron import from_kubeflow, next_time, to_kubeflow
         # Kubeflow's Sunday is 0 only.
         ("0 3 * * 7", "0 0 3 * * 0"),
         ("0 3 * * 5-7", "0 0 3 * * 0,5,6"),
+        ("0 3 * * sat/1", "0 0 3 * * 0,6"),
+        ("0 3 1 * */2,5-7", "0 0 3 1 * */2,0,5,6"),
         ("0 3 * * */2", "0 0 3 * * */2"),
         ("  0   3 29 2 * ", "0 0 3 29 2 *"),
     ],

@@ -227,11 +227,11 @@ def test_a_schedule_that_is_not_there_is_told(effnet, schedule, backend):
         ((*MONDAYS, "--param", "dat=/x"), "did you mean 'data'"),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_asked(schedule, backend, options, told):
+def test_what_is_wrong_is_told_before_anything_is_made(schedule, backend, options, told):
     result = schedule(*options)
     assert result.exit_code == 2
     assert told in result.stderr
-    assert backend.asked == []
+    assert backend.calls() == []
 
 
 def test_an_expired_token_changes_nothing(schedule, backend, monkeypatch):

@@ -100,11 +100,11 @@ def test_an_outage_that_lasts_is_a_fault(effnet, backend):
     assert "Traceback" not in result.stderr
 
 
-def test_a_wrong_parameter_is_told_before_anything_is_asked(effnet, backend):
+def test_a_wrong_parameter_is_told_before_anything_is_made(effnet, backend):
     result = effnet("--param", "dat=/x")
     assert result.exit_code == 2
     assert "did you mean 'data'" in result.stderr
-    assert backend.asked == []
+    assert backend.calls() == []
 
 
 @pytest.mark.parametrize(
