@@ -113,6 +113,8 @@ class Backend:
         def act(body: dict[str, Any], **_: Any) -> Answer:
             made = {**body, key: f"{key.partition('_')[0]}-{next(self._ids)}"}
             made["created_at"] = "2026-11-24T04:00:00Z"
+            if key != "experiment_id" and not made.get("service_account"):
+                made["service_account"] = "pipeline-runner"
             rows.append(made)
             return 200, made
 

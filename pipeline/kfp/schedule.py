@@ -18,6 +18,10 @@ from pipeline.kfp.package import Package
 from pipeline.kfp.submit import ENDED, Note, Order, experiment_id, named
 
 _ENABLED = "ENABLED"
+# Kubeflow tells the account that its default was, not that none was named: so a schedule's
+# description says it.
+_MADE_WITH = "by effnet schedule, as the service account "
+_DEFAULT_ACCOUNT = "of Kubeflow's choice"
 _PAGE = 100
 
 
@@ -63,8 +67,12 @@ def replace(kubeflow: Kubeflow, order: Order, cron: str, note: Note) -> list[str
     """
     former = find(kubeflow, order.name)
     enabled = [old for old in former if old.status == _ENABLED]
-    changed = changes(former[0], order, cron) if former else ["it is new"]
-    if not changed and len(former) == len(enabled) == 1:
+    base = next(iter([*enabled, *former]), None)
+    changed = ["it is new"] if base is None else changes(base, order, cron)
+    if not changed and len(enabled) == 1:
+        for old in former:
+            if old is not base:
+                _retire(kubeflow, old, note)
         return []
     new = _create(kubeflow, order, cron, {old.recurring_run_id for old in former})
     try:
@@ -103,7 +111,7 @@ def changes(former: Any, order: Order, cron: str) -> list[str]:
     told = former.runtime_config.parameters if former.runtime_config else None
     cells = [
         ("cron", from_kubeflow(_cron(former)), from_kubeflow(cron)),
-        ("service account", former.service_account or None, order.service_account),
+        ("service account", _account(former), order.service_account or _DEFAULT_ACCOUNT),
     ]
     if old is None:
         return [*_differences(cells), "the pipeline, which was uploaded otherwise"]
@@ -146,6 +154,12 @@ def _cron(schedule: Any) -> str:
     return found.cron if found else ""
 
 
+def _account(schedule: Any) -> str:
+    told = schedule.description or ""
+    known = told.startswith(_MADE_WITH)
+    return told.removeprefix(_MADE_WITH) if known else schedule.service_account or _DEFAULT_ACCOUNT
+
+
 def _same(old: Package, new: Package) -> bool:
     """Compares as the API does, to which 1 and 1.0, or an absent and an empty field, are one."""
     from kfp.pipeline_spec import pipeline_spec_pb2 as pb
@@ -169,6 +183,7 @@ def _create(kubeflow: Kubeflow, order: Order, cron: str, known: set[str]) -> str
         made = client.create_recurring_run(
             experiment,
             order.name,
+            description=f"{_MADE_WITH}{order.service_account or _DEFAULT_ACCOUNT}",
             cron_expression=cron,
             max_concurrency=1,
             no_catchup=True,
@@ -224,7 +239,7 @@ def _retire(kubeflow: Kubeflow, old: Any, note: Note) -> None:
     if kubeflow.ask(at_work):
         note(
             f"a run of the former schedule '{old.display_name}' ({key}) is at work, and would end "
-            "with it: so it stays, switched off, until it is replaced or deleted once more"
+            "with it: so it stays, switched off, and goes with the next call after that run"
         )
     else:
         _delete(kubeflow, key)

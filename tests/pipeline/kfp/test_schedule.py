@@ -152,8 +152,9 @@ def test_a_run_at_work_is_not_ended_with_its_schedule(effnet, schedule, backend)
     assert backend.enabled == ["recurring-2"]
     assert len(backend.schedules) == 2
     backend.runs[0]["state"] = "SUCCEEDED"
-    schedule("--cron", "0 5 * * 1")
-    assert len(backend.schedules) == 1
+    again = schedule("--cron", "0 4 * * 1")
+    assert "is as it was" in again.stdout
+    assert [row["recurring_run_id"] for row in backend.schedules] == ["recurring-2"]
 
 
 def test_a_changed_pipeline_is_told_without_a_changed_image(effnet, schedule, backend, tmp_path):
@@ -162,7 +163,7 @@ def test_a_changed_pipeline_is_told_without_a_changed_image(effnet, schedule, ba
 
     result = effnet(*MONDAYS, "--package", str(newer), "--service-account", "runner")
 
-    assert "service account: none -> runner" in result.stdout
+    assert "service account: of Kubeflow's choice -> runner" in result.stdout
     result = effnet(*MONDAYS, "--package", str(newer), "--service-account", "runner")
     assert "is as it was" in result.stdout
     write_package(newer, str(tmp_path / "output"), sdkVersion="tfx-1.23")
