@@ -13,6 +13,7 @@ from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_validator.config import ServingCheckConfig
 from components.settings import Settings, nearest
 from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.notify_config import NotifyConfig
 from trainer.config import TrainConfig, TransformConfig
 
 METADATA_PASSWORD_VARIABLE = "EFFNET_METADATA_PASSWORD"
@@ -127,3 +128,4 @@ class PipelineConfig(Settings):
     kubeflow: KubeflowConfig = Field(
         KubeflowConfig(), description="on a cluster: see `effnet compile`"
     )
+    notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")

@@ -3,6 +3,7 @@
     serving/<model name>/<version>/    a SavedModel, as TensorFlow Serving expects it
         assets.extra/model.json        what it is: digest, run, when it was pushed
         assets.extra/schema.pbtxt      the schema that its data followed
+        assets.extra/learnt_images.npy the images that it has learnt from
     serving/<model name>/.withdrawn/   versions taken out of sight; their numbers stay taken
     serving/<model name>/.hold         while it is there nothing is pushed
     serving/<model name>/.lock         held by the one process that writes here, for seconds

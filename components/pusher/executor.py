@@ -8,9 +8,10 @@ from tfx import types
 from tfx.components.pusher import executor as tfx_executor
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, json_utils, proto_utils
+from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
-from components.model_versions import PushWithheldError, publish
+from components import features, learnt_images
+from components.model_versions import PushWithheldError, publish, read_training
 from components.pusher.inference_service import go_live
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import judged_state
@@ -20,6 +21,7 @@ DESTINATION_PROPERTY = "pushed_destination"  # TFX's own name for it
 WITHHELD_PROPERTY = "withheld"  # why a blessed model was not pushed
 SCHEMA = "schema"
 BASELINE = "baseline"
+INGESTION = "ingestion"
 FACTS = "facts"  # these two within custom_config
 KEEP = "keep"
 KUBERNETES = "kubernetes"
@@ -64,6 +66,7 @@ class Executor(tfx_executor.Executor):
                 facts={**config[FACTS], "pushed_at": now},
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
                 keep=config[KEEP],
+                extra=_learnt(input_dict, Path(self.GetModelPath(input_dict))),
             )
         except PushWithheldError as error:
             self._MarkNotPushed(pushed)
@@ -73,3 +76,19 @@ class Executor(tfx_executor.Executor):
             go_live(KubernetesConfig.parse_json(kubernetes), version, new)
         self._MarkPushed(pushed, str(version.path), str(version.number))
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
+
+
+def _learnt(input_dict: dict[str, list[types.Artifact]], model: Path) -> dict[str, bytes]:
+    """The table of what the model has learnt from, as a file; none where it can't be known."""
+    images = learnt_images.read(Path(artifact_utils.get_single_uri(input_dict[INGESTION])))
+    if images is None:
+        return {}
+    if read_training(model).get("weights") == "serving":
+        baseline = path_utils.serving_model_path(
+            artifact_utils.get_single_uri(input_dict[BASELINE])
+        )
+        base = learnt_images.read(Path(baseline) / features.EXTRA)
+        if base is None:
+            return {}
+        images = learnt_images.begun_from(images, base)
+    return {learnt_images.FILE: learnt_images.to_bytes(images)}
