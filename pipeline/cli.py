@@ -23,8 +23,9 @@ from pipeline import demo as demo_data
 from pipeline import predict_command
 from pipeline.backbone_table import backbone_table
 from pipeline.clean import clean as clean_output
-from pipeline.cli_parts import OutputOption
+from pipeline.cli_parts import ConfigOption, OutputOption, SetOption
 from pipeline.cli_parts import errors_told as _errors_told
+from pipeline.compile_command import compile_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.kubeflow_commands import schedule_app, submit
@@ -49,22 +50,15 @@ app = typer.Typer(
 schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
 app.add_typer(models_app, name="models")
+app.command("compile")(compile_pipeline)
 app.command()(submit)
 app.add_typer(schedule_app, name="schedule")
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="YAML; see `effnet config` for what it can say."),
-]
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="Short for trainer.backbone.")
 ]
 SearchOption = Annotated[
     bool, typer.Option("--search", help="Try members of the family from small to large first.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
 ]
 WaitOption = Annotated[
     float,

@@ -5,6 +5,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -15,6 +16,14 @@ from pipeline.summary import Failure
 from pipeline.terminal import make_console, printable
 
 OutputOption = Annotated[str, typer.Option("--output", metavar="DIR", help="The output folder.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="YAML; see `effnet config` for what it can say."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
+]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_validator.config import ServingCheckConfig
 from components.settings import Settings, nearest
+from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.notify_config import NotifyConfig
 from trainer.config import TrainConfig, TransformConfig
 
@@ -125,3 +126,6 @@ class PipelineConfig(Settings):
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata")
     beam: BeamConfig = Field(BeamConfig(), description="Apache Beam")
     notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")
+    kubeflow: KubeflowConfig = Field(
+        KubeflowConfig(), description="on a cluster: see `effnet compile`"
+    )
