@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from components.errors import ConfigError
-from pipeline.cli_parts import errors_told
+from pipeline.cli_parts import ConfigOption, SetOption, errors_told
+from pipeline.compile_command import compile_to
 from pipeline.config import PipelineConfig
 from pipeline.kfp.client import check_installed, connect
 from pipeline.options import effective_config
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 schedule_app = typer.Typer()
 
-_CONFIG = typer.Option("--config", metavar="FILE", help="YAML; see `effnet config`.")
-_SET = typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable.")
-ConfigOption = Annotated[Path | None, _CONFIG]
-SetOption = Annotated[list[str] | None, _SET]
 PackageOption = Annotated[
     Path | None,
     typer.Option("--package", metavar="FILE", help="By `effnet compile`; else it is compiled now."),
@@ -201,11 +198,9 @@ def _compiled(settings: PipelineConfig, package: Path | None) -> Iterator[Path]:
     if package is not None:
         yield package
         return
-    from pipeline.kfp.compile import compile_package  # TFX: half a minute
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pipeline.yaml"
-        compile_package(settings, "kfp", file)
+        compile_to(settings, "kfp", file)
         yield file
 
 
