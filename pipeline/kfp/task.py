@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.kfp.parameters import given_values
+
 # An output of the launcher's own, which no executor knows.
 _LOGS = "executor-logs"
 
@@ -53,7 +55,7 @@ class Task:
     def parameters(self) -> dict[str, Any]:
         """All parameters, with whole numbers as such."""
         integers = self.types["integers"]
-        values = parameter_values(self.given)
+        values = given_values(self.given)
         return {key: int(value) if key in integers else value for key, value in values.items()}
 
     def described(self, side: str) -> dict[str, Mapping[str, Any]]:
@@ -66,10 +68,3 @@ class Task:
         """Where the launcher looks for what became of the outputs."""
         # On Vertex AI it is an address.
         return Path(self.given["outputs"]["outputFile"].replace("gs://", "/gcs/"))
-
-
-def parameter_values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of an ExecutorInput, by whichever schema they are given."""
-    inputs = given.get("inputs", {})
-    legacy = {name: next(iter(v.values())) for name, v in inputs.get("parameters", {}).items()}
-    return {**legacy, **inputs.get("parameterValues", {})}
