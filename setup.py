@@ -59,6 +59,8 @@ setup(
         "tpu": ["jax[tpu]>=0.7,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
+            # Evaluates the conditions of Kubeflow's tasks, in the tests' backend.
+            "cel-expr-python>=0.1.3,<0.2",
             "jax>=0.7,<0.11",
             "import-linter>=2.1,<3",
             # Checks the manifests against Kubernetes' own schemas, offline.
