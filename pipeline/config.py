@@ -12,6 +12,8 @@ from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_validator.config import ServingCheckConfig
 from components.settings import Settings, nearest
+from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.notify_config import NotifyConfig
 from trainer.config import TrainConfig, TransformConfig
 
 METADATA_PASSWORD_VARIABLE = "EFFNET_METADATA_PASSWORD"
@@ -123,3 +125,7 @@ class PipelineConfig(Settings):
     serving: ServingConfig = Field(ServingConfig(), description="what is pushed")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata")
     beam: BeamConfig = Field(BeamConfig(), description="Apache Beam")
+    kubeflow: KubeflowConfig = Field(
+        KubeflowConfig(), description="on a cluster: see `effnet compile`"
+    )
+    notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")

@@ -1,15 +1,17 @@
 """What can be said about wrong input in seconds, before TensorFlow is even imported."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from components import features
 from components.errors import ConfigError, DataError, OutputError
+from components.evaluator.config import EACH
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
-from components.model_versions import serving_version
+from components.model_versions import serving_state, serving_version
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output
 from trainer import jax_process
@@ -35,12 +37,16 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
         ConfigError: if the gate would judge by something that the data doesn't have, or a file or
             password that the configuration counts on is missing, or training can't begin from the
             model that serves.
-        OutputError: if the output would be taken for data.
+        OutputError: if the output would be taken for data, or the record of the model that serves
+            is damaged.
         ClusterError: if the cluster that is to serve can't be used as it is set.
     """
     config.metadata.password()
+    config.notify.address()
     _check_schema(config)
-    _check_weights(config, output)
+    serving = serving_version(output.serving(config.serving.model_name))
+    serving_state(serving)  # Reads its record: damage would show after the training only.
+    _check_weights(config, {} if serving is None else serving.training)
     if not data.isascii() and "\\udc" in ascii(data):
         raise DataError("the data path is not valid UTF-8, which TFX needs it to be: rename it")
     location = locate(data, config.data.span)
@@ -67,7 +73,7 @@ def _check_schema(config: PipelineConfig) -> None:
         )
 
 
-def _check_weights(config: PipelineConfig, output: Output) -> None:
+def _check_weights(config: PipelineConfig, serving: Mapping[str, Any]) -> None:
     trainer = config.trainer
     if trainer.hardware.strategy == "workers":
         raise ConfigError(
@@ -79,8 +85,7 @@ def _check_weights(config: PipelineConfig, output: Output) -> None:
     if trainer.weights not in WEIGHTS and not Path(trainer.weights).is_file():
         raise ConfigError(f"trainer.weights: there is no file '{trainer.weights}'")
     if trainer.warm_start == "serving":
-        serving = serving_version(output.serving(config.serving.model_name))
-        backbone = serving.training.get("backbone") if serving else None
+        backbone = serving.get("backbone")
         if backbone not in (None, trainer.backbone):
             raise ConfigError(
                 f"trainer.warm_start: the model that serves is an {backbone}, not an "
@@ -106,7 +111,7 @@ def _check_slices(config: PipelineConfig, listing: Listing) -> None:
         for column, value in rule.slice.items():
             where = f"gate.rules.{number}.slice"
             _check_column(where, column, columns)
-            if column not in _MEASURED:
+            if column not in _MEASURED and value != EACH:
                 values = {_value(item, column) for item in listing.items}
                 _check_known(where, value, values, f"no image has {column} =")
     _check_classes(config, {item.label for item in listing.items})
@@ -114,7 +119,7 @@ def _check_slices(config: PipelineConfig, listing: Listing) -> None:
 
 def _check_classes(config: PipelineConfig, classes: Collection[str]) -> None:
     for number, rule in enumerate(config.gate.rules):
-        if rule.of_class is not None:
+        if rule.of_class not in (None, EACH):
             where = f"gate.rules.{number}.class"
             _check_known(where, rule.of_class, classes, "no image has label =")
         if rule.metric == "top_k_accuracy" and rule.k >= len(classes):

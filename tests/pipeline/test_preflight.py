@@ -20,6 +20,15 @@ def test_it_says_what_it_found(preflight, image_folders):
     assert text == f"found 12 images (folders) in {image_folders}"
 
 
+def test_a_damaged_record_of_what_serves_is_told(preflight, image_folders, output):
+    version = output.serving("classifier") / "1"
+    (version / features.EXTRA).mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    (version / features.EXTRA / "model.json").write_text("{")
+    with pytest.raises(OutputError, match=r"model.json' is damaged"):
+        preflight(effective_config(), str(image_folders))
+
+
 def test_missing_data_is_told(preflight, tmp_path):
     with pytest.raises(DataError, match="doesn't exist"):
         preflight(effective_config(), str(tmp_path / "missing"))
@@ -61,9 +70,17 @@ def test_a_training_that_cannot_begin_is_told_before_the_data_is_read(
         )
 
 
-@pytest.mark.parametrize("rule", ["{label: dog}", "{format: jpeg}"])
-def test_slices_that_may_have_images_pass(preflight, image_folders, rule):
-    config = effective_config(sets=[f"gate.rules.0.slice={rule}"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "gate.rules.0.slice={label: dog}",
+        "gate.rules.0.slice={format: jpeg}",
+        "gate.rules.0.slice={label: '*'}",
+        "gate.rules.0={metric: recall, class: '*', min: 0.5}",
+    ],
+)
+def test_slices_that_may_have_images_pass(preflight, image_folders, setting):
+    config = effective_config(sets=[setting])
     assert preflight(config, str(image_folders)).startswith("found 12 images (folders)")
 
 
