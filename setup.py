@@ -62,6 +62,8 @@ setup(
             # Evaluates the conditions of Kubeflow's tasks, in the tests' backend.
             "cel-expr-python>=0.1.3,<0.2",
             "jax>=0.7,<0.11",
+            # A small cluster for Beam's data nodes.
+            "dask[distributed]>=2025.1",
             "import-linter>=2.1,<3",
             # Checks the manifests against Kubernetes' own schemas, offline.
             "kubernetes-validate>=1.31,<2",
