@@ -20,6 +20,7 @@ from pipeline.config import PipelineConfig
 from pipeline.files import write_atomically
 from pipeline.kfp import cures, platform
 from pipeline.kfp.parameters import run_parameters
+from pipeline.layout import SCHEMA_FOLDER
 
 Target = Literal["kfp", "vertex"]
 
@@ -110,13 +111,13 @@ def _by_tfx(pipeline: Pipeline, image: str, legacy: bool) -> dict[str, Any]:
 
 
 def _locations(config: PipelineConfig) -> Locations:
-    output = config.kubeflow.output
+    output, model = config.kubeflow.output, config.serving.model_name
     return Locations(
         data=config.kubeflow.data,
-        model_dir=f"{output}/serving/{config.serving.model_name}",
+        model_dir=f"{output}/serving/{model}",
         artifacts=config.kubeflow.pipeline_root,
         checkpoints=f"{output}/checkpoints",
-        schema_file=config.data_schema.path or "",
+        schema_file=config.data_schema.path or f"{output}/{SCHEMA_FOLDER}/{model}.pbtxt",
     )
 
 
