@@ -13,6 +13,7 @@ import warnings
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from kserve import ModelRepository
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.model_server import app
@@ -45,6 +46,13 @@ class _DataPlane(DataPlane):
         return {**metadata, "versions": versions, "platform": "tensorflow_savedmodel"}
 
 
+class _RESTServer(RESTServer):
+    """KServe's, without a middleware that times each request for a log that nobody keeps."""
+
+    def _add_middlewares(self, app: FastAPI) -> None:
+        pass
+
+
 class _FoldersDecide(ModelRepositoryExtension):
     """Refuses to load and to unload by request."""
 
@@ -68,7 +76,7 @@ class Server:
         self._first_look, self._failed = True, False
         self._room = Room(BODIES * config.max_body_bytes)
         RestEndpoints(self._dataplane, config, self._room).register(app)
-        rest = RESTServer(
+        rest = _RESTServer(
             "kserve.model_server:app",
             self._dataplane,
             self._extension,
