@@ -92,6 +92,6 @@ class Limits(aio.ServerInterceptor):
 
     def _hurry(self) -> None:
         for deadline, began in self._receiving.items():
-            latest = began + _HURRIED_SECONDS
-            if not deadline.expired() and deadline.when() > latest:
-                deadline.reschedule(latest)
+            if not deadline.expired():
+                latest = began + _HURRIED_SECONDS
+                deadline.reschedule(min(deadline.when() or latest, latest))

@@ -37,7 +37,8 @@ class _DataPlane(DataPlane):
     """KServe's, which says that it is ready whatever is loaded, and knows no versions."""
 
     async def ready(self) -> bool:
-        return any(model.ready for model in self.model_registry.get_models().values())
+        # A copy, as the watcher's thread adds models.
+        return any(model.ready for model in list(self.model_registry.get_models().values()))
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         metadata = await super().model_metadata(model_name)
@@ -86,6 +87,7 @@ class Server:
         rest.create_application()
         rest.config.http = functools.partial(Connection, seconds=config.body_seconds)
         rest.config.limit_concurrency = config.max_connections
+        rest.config.ws = "none"
         # KServe's own can't be given a socket, and listens on every address.
         self._rest = uvicorn.Server(rest.config)
 

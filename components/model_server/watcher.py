@@ -168,10 +168,15 @@ def _install(
     installed.set_result(None)
 
 
+def _raise(error: OSError) -> None:
+    """Half a listing must not pass for another version."""
+    raise error
+
+
 def _mark(folder: Path) -> _Mark:
     """Marks the files that make a version; not those beside it, which tell about it."""
     found = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if name != EXTRA)
         for name in sorted(files):
             facts = os.stat(os.path.join(root, name))
