@@ -97,7 +97,7 @@ class PipelineConfig(Settings):
     serving: ServingConfig = Field(ServingConfig(), description="what is pushed")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata")
     beam: BeamConfig = Field(BeamConfig(), description="Apache Beam: where the data nodes compute")
-    notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")
     kubeflow: KubeflowConfig = Field(
         KubeflowConfig(), description="on a cluster: see `effnet compile`"
     )
+    notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")

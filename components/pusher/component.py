@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils
 
-from components.pusher import executor, kept
+from components.pusher import executor
 from components.pusher.kubernetes_config import KubernetesConfig
 
 
@@ -25,9 +25,9 @@ class PusherSpec(standard_component_specs.PusherSpec):
     INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
-        kept.BASELINE: ChannelParameter(type=standard_artifacts.Model),
-        kept.INGESTION: ChannelParameter(type=simple_artifacts.File),
+        executor.BASELINE: ChannelParameter(type=standard_artifacts.Model),
         executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        executor.INGESTION: ChannelParameter(type=simple_artifacts.File),
     }
 
 
@@ -44,8 +44,8 @@ class Pusher(tfx_component.Pusher):
         infra_blessing: types.BaseChannel | None,
         schema: types.BaseChannel,
         baseline: types.BaseChannel,
-        ingestion: types.BaseChannel,
         evaluation: types.BaseChannel,
+        ingestion: types.BaseChannel,
         model_dir: str,
         facts: dict[str, str],
         keep: int | None = None,
@@ -61,9 +61,9 @@ class Pusher(tfx_component.Pusher):
             schema: channel of one Schema, kept with the version.
             baseline: channel of one Model, of ServingBaseline: what the model was judged against.
                 Nothing is pushed if another version serves by now.
+            evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
             ingestion: channel of one File, by ImageExampleGen: what the model has learnt from is
                 kept with the version.
-            evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
             model_dir: folder of the model's versions.
             facts: recorded with the version. The run's id among them keeps the push from ever
                 being answered from the cache, since what serves may have changed meanwhile.
@@ -79,8 +79,8 @@ class Pusher(tfx_component.Pusher):
             infra_blessing=infra_blessing,
             schema=schema,
             baseline=baseline,
-            ingestion=ingestion,
             evaluation=evaluation,
+            ingestion=ingestion,
             push_destination=destination,
             custom_config=json_utils.dumps({executor.FACTS: facts, executor.KEEP: keep}),
             kubernetes="" if kubernetes is None else kubernetes.model_dump_json(),

@@ -77,8 +77,8 @@ def push(tmp_path, model_dir, evaluation):
                 "model_blessing": [blessing],
                 "schema": [schema],
                 "baseline": [baseline],
-                "ingestion": [ingestion],
                 "evaluation": [judged],
+                "ingestion": [ingestion],
             },
             {"pushed_model": [pushed]},
             {
