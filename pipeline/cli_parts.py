@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from components.errors import InputError
+from components.errors import EffnetError, InputError
 from pipeline.summary import Failure
 from pipeline.terminal import make_console, printable
 
@@ -35,7 +35,7 @@ def errors_told(as_json: bool = False) -> Iterator[None]:
         raise
     except InputError as error:
         _fail("input", str(error), as_json)
-    except OSError as error:
+    except (EffnetError, OSError) as error:
         _fail("fault", str(error), as_json)
     except KeyboardInterrupt:
         _fail("fault", "stopped by SIGINT", as_json)

@@ -11,7 +11,7 @@ from tfx.utils import json_utils, proto_utils
 
 from components import learnt_images
 from components.features import EXTRA, TRAINING_FILE
-from components.model_versions import list_versions, roll_back, serving_version
+from components.model_versions import list_versions, release, roll_back, serving_version
 from components.pusher import executor
 from components.serving_baseline import executor as baseline_executor
 from components.serving_baseline.driver import SERVING_STATE
@@ -42,20 +42,20 @@ def baseline(tmp_path, model_dir, monkeypatch):
 
 
 @pytest.fixture
-def push(tmp_path, model_dir):
+def push(tmp_path, model_dir, evaluation):
     """Runs the executor for a model of a given content; returns its artifact."""
 
     def do(content, baseline, blessed=1, keep=None, learnt=None, weights="imagenet"):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model-{content}")
         saved = Path(model.uri) / "Format-Serving"
-        saved.mkdir(parents=True)
+        saved.mkdir(parents=True, exist_ok=True)
         (saved / "saved_model.pb").write_text(content)
-        (saved / EXTRA).mkdir()
+        (saved / EXTRA).mkdir(exist_ok=True)
         (saved / EXTRA / TRAINING_FILE).write_text(json.dumps({"weights": weights}))
         ingestion = simple_artifacts.File()
         ingestion.uri = str(tmp_path / f"ingestion-{content}")
-        Path(ingestion.uri).mkdir()
+        Path(ingestion.uri).mkdir(exist_ok=True)
         if learnt is not None:
             table = Path(ingestion.uri) / learnt_images.FILE
             table.write_bytes(learnt_images.to_bytes(images_of(learnt)))
@@ -65,6 +65,8 @@ def push(tmp_path, model_dir):
         schema.uri = str(tmp_path / "schema")
         Path(schema.uri).mkdir(exist_ok=True)
         (Path(schema.uri) / "schema.pbtxt").touch()
+        judged = standard_artifacts.ModelEvaluation()
+        judged.uri = str(evaluation)
         pushed = standard_artifacts.PushedModel()
         destination = pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(model_dir))
@@ -75,6 +77,7 @@ def push(tmp_path, model_dir):
                 "model_blessing": [blessing],
                 "schema": [schema],
                 "baseline": [baseline],
+                "evaluation": [judged],
                 "ingestion": [ingestion],
             },
             {"pushed_model": [pushed]},
@@ -186,4 +189,20 @@ def test_a_change_between_driver_and_executor_ends_the_run(push, baseline):
 def test_facts_are_json_values(push, baseline, model_dir):
     push("one", baseline())
     facts = json.loads((model_dir / "1" / "assets.extra" / "model.json").read_text())
-    assert set(facts) == {"digest", "run_id", "pushed_at"}
+    assert set(facts) == {"digest", "run_id", "pushed_at", "metrics"}
+
+
+def test_a_version_tells_how_it_was_judged_when_it_was_pushed(push, baseline, model_dir):
+    push("one", baseline())
+    metrics = {"accuracy": 0.75, "examples": 4.0, "macro_f1": 0.75, "auc": None}
+    assert serving_version(model_dir).facts["metrics"] == metrics
+
+
+def test_a_model_that_a_person_took_back_stays_away_after_the_release(push, baseline, model_dir):
+    push("one", baseline())
+    push("two", baseline())
+    roll_back(model_dir)
+    release(model_dir)
+    assert "'effnet models promote 2' makes it serve again" in withheld(push("two", baseline()))
+    assert serving_version(model_dir).number == 1
+    assert withheld(push("three", baseline())) == ""
