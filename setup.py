@@ -60,6 +60,8 @@ setup(
         "tpu": ["jax[tpu]>=0.7,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
+            # Evaluates the conditions of Kubeflow's tasks, in the tests' backend.
+            "cel-expr-python>=0.1.3,<0.2",
             "jax>=0.7,<0.11",
             # A small cluster for Beam's data nodes.
             "dask[distributed]>=2025.1",

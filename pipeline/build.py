@@ -31,10 +31,10 @@ from components.serving_validator.component import ServingValidator
 from components.transform.component import Transform
 from components.tuner.component import Tuner
 from pipeline.config import PipelineConfig
-from pipeline.digests import code_digest, file_digest
+from pipeline.digests import CONTRACT as _CONTRACT
+from pipeline.digests import TRAINING, code_digest, file_digest
 from trainer.config import resolve_image_size
 
-_CONTRACT = ("components.features", "components.image_ops", "components.model_versions")
 _LEARNT = "components.learnt_images"
 
 
@@ -211,7 +211,7 @@ class _Training:
                 "transform_config": config.transform.model_dump_json(),
                 "checkpoints": self.locations.checkpoints,
                 "weights_digest": file_digest(config.trainer.weights),
-                "code_digest": code_digest("trainer", "components.tuner", *_CONTRACT),
+                "code_digest": code_digest(*TRAINING),
             },
         }
 

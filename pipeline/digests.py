@@ -11,6 +11,10 @@ from pathlib import Path
 
 from pipeline.summary import library_versions
 
+# What every part of the pipeline goes by.
+CONTRACT = ("components.features", "components.image_ops", "components.model_versions")
+TRAINING = ("trainer", "components.tuner", *CONTRACT)
+
 
 def code_digest(*modules: str) -> str:
     """Returns the hex SHA-256 of the libraries' versions and of modules' sources.

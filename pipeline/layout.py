@@ -25,6 +25,7 @@ from components.errors import InputError, OutputError
 from components.run_events import EVENTS_FILE
 
 SUMMARY_FILE = "summary.json"
+SCHEMA_FOLDER = "schema"
 NODES_FOLDER = "nodes"  # of a run on a cluster: what each of its tasks left of itself
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -174,7 +175,7 @@ class Output:
 
     def accepted_schema(self, model_name: str) -> Path:
         """The schema that `effnet schema accept` wrote for a model; it need not be there."""
-        return self.root / "schema" / f"{model_name}.pbtxt"
+        return self.root / SCHEMA_FOLDER / f"{model_name}.pbtxt"
 
     def serving(self, model_name: str) -> Path:
         """The folder of a model's numbered versions."""

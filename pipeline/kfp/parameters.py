@@ -7,14 +7,19 @@ handed to the tasks that depend on it, beside the parameters of their executors.
 import datetime
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from components.errors import ConfigError
 from components.evaluator.config import GateConfig, RuleConfig
 from components.image_example_gen.config import DataConfig
+from components.store import open_store
 from pipeline.config import PipelineConfig
+from pipeline.digests import TRAINING, code_digest, file_digest
+from pipeline.layout import SCHEMA_FOLDER
 from trainer.backbones.catalogue import BACKBONES
 from trainer.config import TrainConfig
 
@@ -175,11 +180,25 @@ def _with_custom_config(text: str, run: Run) -> str:
     if "facts" in config:
         config["facts"]["run_id"] = run.id
     if "train_config" in config:
-        config["train_config"] = _with_training(config["train_config"], run)
+        training = _with_training(config["train_config"], run)
+        weights = TrainConfig.parse_json(training).weights
+        digests = {"code_digest": code_digest(*TRAINING), "weights_digest": file_digest(weights)}
+        config |= {"train_config": training, **digests}
     elif "image_size" in config and "backbone" in run.values:
         backbone = TrainConfig.parse({"backbone": run.values["backbone"]}).backbone
         config["image_size"] = BACKBONES[backbone].image_size
     return json.dumps(config)
+
+
+def _with_schema(address: str, run: Run) -> str:
+    """Fetches the schema; the one that a person may have accepted need not be there."""
+    folder, _, name = address.rpartition("/")
+    store = open_store(folder)
+    if store.exists(name):
+        return str(store.fetch(name, Path(tempfile.mkdtemp())))
+    if folder == f"{run.output}/{SCHEMA_FOLDER}":
+        return ""
+    raise ConfigError(f"schema.path is '{address}', and the task finds no such file there")
 
 
 def _with_training(text: str, run: Run) -> str:
@@ -208,4 +227,5 @@ _CHANGES: Mapping[str, Callable[[str, Run], str]] = {
     "gate_config": _with_bounds,
     "custom_config": _with_custom_config,
     "run_id": _with_run_id,
+    "schema_file": _with_schema,
 }

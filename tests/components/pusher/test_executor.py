@@ -13,7 +13,7 @@ from components.model_versions import (
     serving_state,
     serving_version,
 )
-from components.pusher import executor, rollout
+from components.pusher import executor, kept, rollout
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import STATE_PROPERTY
 from tests.components.pusher import kube_api
@@ -45,8 +45,8 @@ def _push(
         "model": standard_artifacts.Model(),
         "model_blessing": standard_artifacts.ModelBlessing(),
         executor.SCHEMA: standard_artifacts.Schema(),
-        executor.BASELINE: standard_artifacts.Model(),
-        executor.INGESTION: simple_artifacts.File(),
+        kept.BASELINE: standard_artifacts.Model(),
+        kept.INGESTION: simple_artifacts.File(),
         "pushed_model": standard_artifacts.PushedModel(),
     }
     for name, artifact in artifacts.items():
@@ -57,7 +57,7 @@ def _push(
     (saved_model / "saved_model.pb").write_text(content)
     (folder / executor.SCHEMA / "schema.pbtxt").write_text("")
     state = serving_state(serving_version(folder / "classifier"))
-    artifacts[executor.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
+    artifacts[kept.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
     artifacts[executor.EVALUATION] = standard_artifacts.ModelEvaluation()
     artifacts[executor.EVALUATION].uri = str(evaluation)
     artifacts["model_blessing"].set_int_custom_property("blessed", 1)

@@ -1,0 +1,37 @@
+"""What is kept with a version beside its schema: what it has learnt from."""
+
+from pathlib import Path
+
+import numpy as np
+from tfx import types
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import features, learnt_images
+from components.model_versions import read_training
+
+INGESTION = "ingestion"
+BASELINE = "baseline"
+
+Inputs = dict[str, list[types.Artifact]]
+
+
+def kept_files(inputs: Inputs, model: Path) -> dict[str, bytes]:
+    """Returns the files by name.
+
+    Args:
+        inputs: the Pusher's.
+        model: the SavedModel that is pushed.
+    """
+    images = _learnt(inputs, model)
+    return {} if images is None else {learnt_images.FILE: learnt_images.to_bytes(images)}
+
+
+def _learnt(inputs: Inputs, model: Path) -> np.ndarray | None:
+    """Returns the table of images; None where the model that this one began from has none."""
+    images = learnt_images.read(Path(artifact_utils.get_single_uri(inputs[INGESTION])))
+    if images is None or read_training(model).get("weights") != "serving":
+        return images
+    baseline = path_utils.serving_model_path(artifact_utils.get_single_uri(inputs[BASELINE]))
+    base = learnt_images.read(Path(baseline) / features.EXTRA)
+    return None if base is None else learnt_images.begun_from(images, base)
