@@ -77,6 +77,11 @@ class BucketVersion:
         return self.store.address
 
     @property
+    def home(self) -> str:
+        """Where the versions of its model lie."""
+        return self.address.rpartition("/")[0]
+
+    @property
     def digest(self) -> str:
         """The digest of its model."""
         return self.entry.digest

@@ -32,6 +32,10 @@ class AnyVersion(Protocol):
         """Where its SavedModel lies."""
 
     @property
+    def home(self) -> str:
+        """Where the versions of its model lie, if it is in sight."""
+
+    @property
     def digest(self) -> str:
         """The digest of its model, as it was when published."""
 
@@ -63,6 +67,11 @@ class Version:
     def address(self) -> str:
         """Where its SavedModel lies."""
         return str(self.path)
+
+    @property
+    def home(self) -> str:
+        """Where the versions of its model lie, if it is in sight."""
+        return str(self.path.parent)
 
     @property
     def digest(self) -> str:
