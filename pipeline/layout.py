@@ -11,7 +11,8 @@
         scratch/                          of the run that goes on; between runs nothing of it counts
         .lock                             held by the one command at work here
 
-Output folders are local so far. An object store is added here, and nowhere else.
+Output folders of this machine's runs are local. On Kubeflow, OUTPUT may be an address on S3 or GCS:
+of the above, what is no artifact lies below it, and `components.store` reads and writes it.
 """
 
 import datetime
@@ -23,21 +24,16 @@ from typing import Self
 
 from components.errors import InputError, OutputError
 from components.run_events import EVENTS_FILE
+from components.store import is_remote
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _RUN_TIME = "%Y%m%d-%H%M%S"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def new_run_id() -> str:
     """Returns an id that sorts by time, in UTC so that it does so through changes of the clock."""
     now = datetime.datetime.now(datetime.UTC)
     return f"{now.strftime(_RUN_TIME)}-{secrets.token_hex(2)}"
-
-
-def is_remote(location: str) -> bool:
-    """Tells an object store's address (gs://…, s3://…) from a local path."""
-    return _SCHEME.match(location) is not None
 
 
 def absolute(location: str) -> str:
@@ -112,8 +108,9 @@ class Output:
         """
         if is_remote(str(location)):
             raise OutputError(
-                f"the output must be a local folder, received '{location}'; copy "
-                "OUTPUT/serving to an object store after the run"
+                f"the output must be a local folder, received '{location}': runs on this machine "
+                "keep their metadata, cache and log there. An address on S3 or GCS is taken by "
+                "--data, 'effnet models', and, on Kubeflow, kubeflow.output"
             )
         return cls(Path(absolute(str(location))))
 

@@ -8,13 +8,22 @@ conditional write.
 
 import abc
 import contextlib
+import datetime
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from components.store.base import MAX_TEXT_BYTES, ConflictError, Stamped, Store, StoreError, checked
+from components.store.base import (
+    MAX_TEXT_BYTES,
+    ConflictError,
+    FileFacts,
+    Stamped,
+    Store,
+    StoreError,
+    checked,
+)
 from components.store.local import arriving, decoded, files_in
 
 _MINDFUL: set[tuple[Any, str]] = set()  # buckets that were tried by this process
@@ -31,6 +40,7 @@ class ObjectStore(Store):
     def __init__(self, files: Any, bucket: str, prefix: str) -> None:
         super().__init__(f"{self.scheme}://{'/'.join(filter(None, (bucket, prefix)))}")
         self._files, self._bucket, self._prefix = files, bucket, prefix
+        self._folder = "/".join(filter(None, (bucket, prefix)))
 
     def child(self, *names: str) -> Self:
         """Returns the store of a prefix below this one."""
@@ -43,14 +53,28 @@ class ObjectStore(Store):
 
     def names(self) -> list[str]:
         """Returns the names right below."""
-        folder = "/".join(filter(None, (self._bucket, self._prefix)))
         with self._told():
             try:
-                found = self._files.ls(folder, detail=False)
+                found = self._files.ls(self._folder, detail=False)
             except FileNotFoundError:
                 return []
-        below = (path.rstrip("/").removeprefix(f"{folder}/") for path in found)
+        below = (path.rstrip("/").removeprefix(f"{self._folder}/") for path in found)
         return sorted({name for name in below if name and "/" not in name})
+
+    def walk(self) -> list[FileFacts]:
+        """Returns every object below; what some tools make to show a folder is none."""
+        with self._told():
+            found = self._files.find(self._folder, detail=True)
+        return [
+            FileFacts(path.removeprefix(f"{self._folder}/"), facts["size"], self._changed(facts))
+            for path, facts in sorted(found.items())
+            if path != self._folder and facts["type"] == "file" and not path.endswith("/")
+        ]
+
+    def read_bytes(self, name: str) -> bytes:
+        """Returns what is in an object."""
+        with self._told(FileNotFoundError, PermissionError):
+            return self._files.cat_file(self._path(name))
 
     def read_stamped(self, name: str) -> Stamped | None:
         """Returns an object's text; its token is the ETag, or the generation.
@@ -154,11 +178,11 @@ class ObjectStore(Store):
         return True
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, *passed: type[OSError]) -> Iterator[None]:
         """Tells what the SDKs raise, which have no class in common, in words."""
         try:
             yield
-        except (StoreError, ConflictError):
+        except (StoreError, ConflictError, *passed):
             raise
         except Exception as error:
             text = " ".join(str(error).split())[:500] or type(error).__name__
@@ -175,6 +199,10 @@ class ObjectStore(Store):
     @abc.abstractmethod
     def _token(self, facts: dict[str, Any]) -> str:
         """Returns what changes whenever an object does."""
+
+    @abc.abstractmethod
+    def _changed(self, facts: dict[str, Any]) -> int:
+        """Returns when an object was written, in nanoseconds since the epoch."""
 
     @abc.abstractmethod
     def _write_if(self, key: str, contents: bytes, expected: str | None) -> bool:
@@ -194,6 +222,9 @@ class S3Store(ObjectStore):
 
     def _token(self, facts: dict[str, Any]) -> str:
         return facts["ETag"]
+
+    def _changed(self, facts: dict[str, Any]) -> int:
+        return _nanoseconds(facts["LastModified"])
 
     def _write_if(self, key: str, contents: bytes, expected: str | None) -> bool:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
@@ -224,6 +255,9 @@ class GcsStore(ObjectStore):
     def _token(self, facts: dict[str, Any]) -> str:
         return str(facts["generation"])
 
+    def _changed(self, facts: dict[str, Any]) -> int:
+        return _nanoseconds(datetime.datetime.fromisoformat(facts["updated"]))
+
     def _write_if(self, key: str, contents: bytes, expected: str | None) -> bool:
         # gcsfs itself knows only the condition that nothing be there.
         upload = self._files.base.replace("/storage/", "/upload/storage/")
@@ -241,6 +275,12 @@ class GcsStore(ObjectStore):
         except FileExistsError:
             return False
         return True
+
+
+def _nanoseconds(time: datetime.datetime) -> int:
+    """Exactly: a float of seconds has not enough digits."""
+    since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return since // datetime.timedelta(microseconds=1) * 1000
 
 
 def _below(path: str, source: str) -> str:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_text_is_written_over_read_and_removed(store: Store) -> None:
     store.remove("runs/1/summary.json")
     assert store.read_text("runs/1/summary.json") is None
     store.remove("runs")
-    assert store.names() == []
+    assert store.walk() == []
 
 
 def test_a_tree_and_a_file_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
@@ -71,7 +72,22 @@ def test_a_tree_and_a_file_come_back_as_they_went(store: Store, tmp_path: Path) 
     assert file.read_text() == "graph"
     assert sorted(path.name for path in (tmp_path / "fetched").iterdir()) == ["1", "saved_model.pb"]
     store.remove("versions/1")
-    assert store.child("versions").names() == ["10"]
+    assert [file.name for file in store.walk()] == ["versions/10/other"]
+
+
+def test_files_are_listed_with_what_changes_when_they_do(store: Store) -> None:
+    assert store.walk() == []
+    before = time.time_ns() - 2 * 10**9  # S3 knows whole seconds only
+    store.write_text("b/2", "longer")
+    store.write_text("b/1", "short")
+    store.write_text("a", "")
+    found = store.walk()
+    assert [(file.name, file.size) for file in found] == [("a", 0), ("b/1", 5), ("b/2", 6)]
+    assert all(before < file.mtime_ns <= time.time_ns() + 10**9 for file in found)
+    assert [file.name for file in store.child("b").walk()] == ["1", "2"]
+    assert store.child("b").read_bytes("1") == b"short"
+    with pytest.raises(FileNotFoundError):
+        store.read_bytes("c")
 
 
 def test_a_fetch_that_fails_leaves_nothing(store: Store, tmp_path: Path) -> None:
