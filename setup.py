@@ -60,6 +60,8 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
             "jax>=0.7,<0.11",
+            # A small cluster for Beam's data nodes.
+            "dask[distributed]>=2025.1",
             "import-linter>=2.1,<3",
             # Checks the manifests against Kubernetes' own schemas, offline.
             "kubernetes-validate>=1.31,<2",

@@ -26,6 +26,9 @@ from components.errors import InputError, OutputError
 from components.run_events import EVENTS_FILE
 from components.store import is_remote
 
+SUMMARY_FILE = "summary.json"
+NODES_FOLDER = "nodes"  # of a run on a cluster: what each of its tasks left of itself
+
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _RUN_TIME = "%Y%m%d-%H%M%S"
 
@@ -90,7 +93,7 @@ class RunFolder:
     @property
     def summary(self) -> Path:
         """What `effnet run --json` prints."""
-        return self.path / "summary.json"
+        return self.path / SUMMARY_FILE
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Where an interrupted training goes on from: one file, whole or not there.
 
-It lies in a folder, or in a bucket: a task on a cluster that is tried again runs on another machine.
+It lies in a folder, or in a bucket: on a cluster, a task that is tried again runs elsewhere.
 """
 
 import json

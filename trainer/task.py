@@ -46,8 +46,8 @@ class Task:
         """Reads TFX's FnArgs.
 
         Of its custom_config, `train_config` and `transform_config` are the JSON of TrainConfig
-        and TransformConfig, `checkpoints` is a folder or an address, `code_digest` and `weights_digest` tell
-        the code and a file of weights apart.
+        and TransformConfig, `checkpoints` is a folder or an address, `code_digest` and
+        `weights_digest` tell the code and a file of weights apart.
         """
         given = fn_args.custom_config
         task = cls(

@@ -10,6 +10,7 @@ cut off before the last one is never seen, and removed with old versions.
 
 import datetime
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from components.model_versions.holds import Hold
 from components.model_versions.publishing import (
     check_free,
     check_not_taken_back,
-    facts_text,
     removable,
     taken_back,
+    write_extra,
 )
 from components.model_versions.record import (
     RECORD_FILE,
@@ -42,8 +43,6 @@ from components.model_versions.switching import (
     reason,
 )
 from components.model_versions.versions import (
-    FACTS_FILE,
-    SCHEMA_FILE,
     Version,
     model_digest,
     read_training,
@@ -96,6 +95,7 @@ class BucketVersions:
         schema: Path | None,
         facts: Mapping[str, Any],
         expected: str | None = None,
+        extra: Mapping[str, bytes] | None = None,
     ) -> tuple[BucketVersion, bool]:
         """Uploads a SavedModel, then makes it serve, unless it already does."""
         digest = model_digest(saved_model)
@@ -112,44 +112,51 @@ class BucketVersions:
         taken = change_record(self._store, take_number)
         if not isinstance(taken, int):
             return taken, False
-        return self._upload(taken, saved_model, schema, {"digest": digest, **facts}, expected)
+        told = {"digest": digest, **facts}
+        try:
+            self._upload(taken, saved_model, schema, told, extra or {})
+            other = self._go_live(taken, told, read_training(saved_model), expected)
+        except (EffnetError, OSError):
+            self._give_up(taken)
+            raise
+        if other is not None:
+            self._give_up(taken)
+            return other, False
+        return find(self.all(), taken), True
 
     def _upload(
         self,
         number: int,
         saved_model: Path,
         schema: Path | None,
-        facts: dict[str, Any],
-        expected: str | None,
-    ) -> tuple[BucketVersion, bool]:
+        facts: Mapping[str, Any],
+        extra: Mapping[str, bytes],
+    ) -> None:
+        self._store.put(saved_model, str(number))
+        with tempfile.TemporaryDirectory() as scratch:
+            write_extra(Path(scratch), schema, facts, extra)
+            self._store.put(Path(scratch), f"{number}/{EXTRA}")
+
+    def _go_live(
+        self, number: int, facts: dict[str, Any], training: dict[str, Any], expected: str | None
+    ) -> BucketVersion | None:
+        """Returns the version that serves if this very model has come to do so meanwhile."""
+
         def go_live(record: Record) -> BucketVersion | None:
             serving = self._check_push(record, facts["digest"], expected)
-            entry = record.versions.get(number)
-            if serving is None and entry is not None:
-                entry.state, entry.facts = "visible", facts
-                entry.training = read_training(saved_model)
-            elif serving is None:
+            if serving is not None:
+                return serving
+            if number not in record.versions:
                 raise OutputError(
-                    f"the upload of version {number} to '{self._store}' took too long and was "
-                    "removed by another push: run again"
+                    f"the upload of version {number} to '{self._store}' took so long that another "
+                    "push took it for cut off and removed it: run again"
                 )
-            return serving
+            record.versions[number].state = "visible"
+            record.versions[number].facts = facts
+            record.versions[number].training = training
+            return None
 
-        try:
-            folder = self._store.child(str(number))
-            self._store.put(saved_model, str(number))
-            if schema is not None:
-                folder.put(schema, f"{EXTRA}/{SCHEMA_FILE}")
-            folder.write_text(f"{EXTRA}/{FACTS_FILE}", facts_text(facts))
-            # The very same model may have come to serve meanwhile.
-            other = change_record(self._store, go_live)
-        except EffnetError:
-            self._give_up(number)
-            raise
-        if other is not None:
-            self._give_up(number)
-            return other, False
-        return find(self.all(), number), True
+        return change_record(self._store, go_live)
 
     def _check_push(
         self, record: Record, digest: str, expected: str | None

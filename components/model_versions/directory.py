@@ -46,6 +46,7 @@ class ModelVersions(Protocol[V]):
         schema: Path | None,
         facts: Mapping[str, Any],
         expected: str | None = None,
+        extra: Mapping[str, bytes] | None = None,
     ) -> tuple[V, bool]:
         """Makes a SavedModel serve; see `publish`."""
 
@@ -100,9 +101,12 @@ class FolderVersions:
         schema: Path | None,
         facts: Mapping[str, Any],
         expected: str | None = None,
+        extra: Mapping[str, bytes] | None = None,
     ) -> tuple[Version, bool]:
         """Makes a SavedModel serve."""
-        return publish(saved_model, self._model_dir, schema=schema, facts=facts, expected=expected)
+        return publish(
+            saved_model, self._model_dir, schema=schema, facts=facts, expected=expected, extra=extra
+        )
 
     def remove_old(self, keep: int) -> None:
         """Leaves `keep` versions."""

@@ -49,6 +49,7 @@ def publish(
     schema: Path | None,
     facts: Mapping[str, Any],
     expected: str | None = None,
+    extra: Mapping[str, bytes] | None = None,
 ) -> tuple[Version, bool]:
     """Makes a SavedModel the version that serves, unless it already does.
 
@@ -58,6 +59,7 @@ def publish(
         schema: kept with the version.
         facts: JSON values, recorded with the version.
         expected: `serving_state` of what the model was judged against; None: whatever serves.
+        extra: further files kept with the version, by name.
 
     Returns:
         The version, and whether it is new.
@@ -81,7 +83,9 @@ def publish(
         _check_no_record(model_dir, digest)
         check_free(read_hold(model_dir), serving, expected)
         staging = scratch(model_dir)
-        _stage(saved_model, staging, schema, {"digest": digest, **facts})
+        shutil.copytree(saved_model, staging)
+        write_extra(staging / EXTRA, schema, {"digest": digest, **facts}, extra or {})
+        flush_tree(staging)
         version = _next_version(model_dir)
         move(staging, version.path)
         return version, True
@@ -139,19 +143,24 @@ def _name(state: str | None) -> str:
     return f"version {number} (content {digest[:8]})" if digest else "no version"
 
 
-def _stage(saved_model: Path, staging: Path, schema: Path | None, facts: Mapping[str, Any]) -> None:
-    shutil.copytree(saved_model, staging)
-    extra = staging / EXTRA
-    extra.mkdir(exist_ok=True)
+def write_extra(
+    folder: Path, schema: Path | None, facts: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
+    """Writes what is kept with a version beside its model.
+
+    Args:
+        folder: the model's assets.extra, which need not be there.
+        schema: copied there.
+        facts: JSON values, recorded there.
+        files: contents of further files by name.
+    """
+    folder.mkdir(exist_ok=True)
     if schema is not None:
-        shutil.copyfile(schema, extra / SCHEMA_FILE)
-    (extra / FACTS_FILE).write_text(facts_text(facts), encoding="utf-8")
-    flush_tree(staging)
-
-
-def facts_text(facts: Mapping[str, Any]) -> str:
-    """Returns what is recorded with a version as the file has it."""
-    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        shutil.copyfile(schema, folder / SCHEMA_FILE)
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    (folder / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def _next_version(model_dir: Path) -> Version:

@@ -71,7 +71,8 @@ def test_a_version_lies_complete_below_its_number(
     model = make_model(tmp_path / "model", "one")
     (model / "assets.extra").mkdir()
     (model / "assets.extra" / "training.json").write_text('{"backbone": "b0"}')
-    version, new = versions.publish(model, schema=schema, facts={"run_id": "r1"})
+    extra = {"learnt.csv": b"a,b"}
+    version, new = versions.publish(model, schema=schema, facts={"run_id": "r1"}, extra=extra)
     assert new
     assert (version.number, version.state) == (1, "serving")
     assert version.address == f"{versions.address}/1"
@@ -80,7 +81,8 @@ def test_a_version_lies_complete_below_its_number(
     assert copied.facts == version.facts
     assert copied.schema is not None
     assert copied.schema.read_text() == "feature {}"
-    assert copied.training == version.training
+    assert copied.training == version.training == {"backbone": "b0"}
+    assert (copied.path / "assets.extra" / "learnt.csv").read_bytes() == b"a,b"
     assert model_digest(tmp_path / "copy") == version.digest == version.content
     assert sorted(path.name for path in tmp_path.iterdir() if "copy" in path.name) == ["copy"]
 
@@ -265,7 +267,7 @@ def test_cut_off_at_any_call_a_complete_version_serves(
         versions.remove_old(2)
         kept = sorted(str(number) for number in states(versions))
         assert left(store.address) == [*kept, "versions.json"]
-    assert at == {"push": 5, "roll_back": 1, "remove_old": 2}[action]
+    assert at == {"push": 4, "roll_back": 1, "remove_old": 2}[action]
 
 
 def test_an_answer_that_was_lost_does_not_undo_a_push(
