@@ -39,6 +39,11 @@ def new_run_id() -> str:
     return f"{now.strftime(_RUN_TIME)}-{secrets.token_hex(2)}"
 
 
+def is_run_id(name: str) -> bool:
+    """Tells a run's id from other names."""
+    return _RUN_ID.fullmatch(name) is not None
+
+
 def absolute(location: str) -> str:
     """Makes a local path independent of the working folder; addresses stay as they are.
 
@@ -197,4 +202,4 @@ class Output:
         if not self.runs.is_dir():
             return []
         names = sorted(entry.name for entry in self.runs.iterdir())
-        return [self.run(name) for name in names if _RUN_ID.fullmatch(name)]
+        return [self.run(name) for name in names if is_run_id(name)]
