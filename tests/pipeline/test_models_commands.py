@@ -328,5 +328,5 @@ def test_the_inference_service_of_a_bucket_is_found_by_the_newest_run(s3, tmp_pa
     store.write_text("runs/notes/config.yaml", "no: run")
     found = service_of(served_at(store.address), "classifier", None)()
     assert found.service_name == "shop"
-    assert found.uri(3) == f"{s3}/output/serving/classifier/3"
+    assert found.uri(3) == f"{s3}/output/serving/classifier/3/"
     assert service_of(served_at(store.address), "hats", None)() is None

@@ -132,12 +132,12 @@ def test_a_version_in_a_bucket_goes_live_by_its_own_address(api, push, s3, tmp_p
     for content in ("one", "two", "three"):
         pushed = push(content, keep=2, place=place, storage_uri=uri)
     assert pushed.get_string_custom_property(executor.DESTINATION_PROPERTY) == f"{place}/3"
-    assert api.served[-1] == {f"{place}/3": 100}
+    assert api.served[-1] == {f"{place}/3/": 100}
     assert [version.number for version in versions_at(place).all()] == [2, 3]
 
-    api.bad[f"{place}/4"] = "fails"
+    api.bad[f"{place}/4/"] = "fails"
     with pytest.raises(RolloutError, match="ModelLoadFailed"):
         push("four", place=place, storage_uri=uri)
     assert versions_at(place).serving().number == 3
-    assert api.served[-1] == {f"{place}/3": 100}
+    assert api.served[-1] == {f"{place}/3/": 100}
     assert not (tmp_path / "classifier").exists()
