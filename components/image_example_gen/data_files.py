@@ -56,6 +56,19 @@ def list_files(root: str) -> list[FoundFile]:
     ]
 
 
+def size(path: str) -> int:
+    """Returns the size of a file in bytes.
+
+    Raises:
+      OSError: if it can't be read.
+      StoreError: if the bucket can't be used.
+    """
+    if is_remote(path):
+        folder, name = os.path.split(path)
+        return open_store(folder).size(name)
+    return os.path.getsize(path)
+
+
 def read(path: str) -> bytes:
     """Returns what is in a file.
 

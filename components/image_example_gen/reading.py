@@ -1,7 +1,5 @@
 """Reads what an item stands for: an image file, or a record of a shard of TFRecords."""
 
-import os
-
 from components.image_example_gen import checks, data_files, tfrecords
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.source import Item
@@ -32,8 +30,9 @@ def read_bounded(item: Item, config: DataConfig) -> bytes:
 
 
 def _file_size(item: Item) -> int:
-    """In a bucket, its size when it was listed: to ask again would double the requests."""
-    return item.size if is_remote(item.path) else os.path.getsize(item.path)
+    """In a bucket, what was listed: to ask again for each image would double the requests."""
+    listed = item.size if is_remote(item.path) else 0
+    return listed or data_files.size(item.path)
 
 
 def read_image(item: Item, config: DataConfig) -> bytes:

@@ -65,6 +65,15 @@ class Store(abc.ABC):
         """Returns every file below, however deep, in order of their names; [] where none is."""
 
     @abc.abstractmethod
+    def size(self, name: str) -> int:
+        """Returns the size of a file in bytes.
+
+        Raises:
+            OSError: if it is not there, or must not be read.
+            StoreError: if the store can't be used.
+        """
+
+    @abc.abstractmethod
     def read_bytes(self, name: str) -> bytes:
         """Returns what is in a file.
 

@@ -58,6 +58,10 @@ class LocalStore(Store):
             found = [(name, path.stat()) for path, name in files_in(self._folder)]
         return [FileFacts(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
+    def size(self, name: str) -> int:
+        """Returns the size of a file."""
+        return self._path(name).stat().st_size
+
     def read_bytes(self, name: str) -> bytes:
         """Returns what is in a file."""
         return self._path(name).read_bytes()

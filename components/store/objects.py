@@ -71,6 +71,11 @@ class ObjectStore(Store):
             if path != self._folder and facts["type"] == "file" and not path.endswith("/")
         ]
 
+    def size(self, name: str) -> int:
+        """Returns the size of an object."""
+        with self._told(FileNotFoundError, PermissionError):
+            return self._facts(name)["size"]
+
     def read_bytes(self, name: str) -> bytes:
         """Returns what is in an object."""
         with self._told(FileNotFoundError, PermissionError):

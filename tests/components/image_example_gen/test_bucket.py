@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from components.batch_scoring.listing import as_given
 from components.errors import ConfigError, DataError
+from components.image_example_gen.checks import RejectedError
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
+from components.image_example_gen.reading import read_bounded
 from components.image_example_gen.source import fingerprint
 from components.store import StoreError, open_store
 
@@ -90,3 +93,11 @@ def test_the_fingerprint_changes_with_what_lies_there(bucket: str) -> None:
 def test_another_kind_of_address_is_refused() -> None:
     with pytest.raises(StoreError, match="s3://bucket"):
         locate("https://host/images")
+
+
+def test_an_image_that_was_not_listed_is_bounded_as_well(bucket: str) -> None:
+    open_store(bucket).write_text("a.jpg", "x" * 100)
+    (item,) = as_given([f"{bucket}/a.jpg"])
+    with pytest.raises(RejectedError, match="100 bytes, limit 99"):
+        read_bounded(item, DataConfig(max_bytes=99))
+    assert read_bounded(item, DataConfig(max_bytes=100)) == b"x" * 100

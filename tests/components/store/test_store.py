@@ -86,6 +86,9 @@ def test_files_are_listed_with_what_changes_when_they_do(store: Store) -> None:
     assert all(before < file.mtime_ns <= time.time_ns() + 10**9 for file in found)
     assert [file.name for file in store.child("b").walk()] == ["1", "2"]
     assert store.child("b").read_bytes("1") == b"short"
+    assert store.child("b").size("1") == 5
+    with pytest.raises(FileNotFoundError):
+        store.size("c")
     with pytest.raises(FileNotFoundError):
         store.read_bytes("c")
 
@@ -166,6 +169,20 @@ def test_a_server_without_conditional_writes_is_told(monkeypatch: pytest.MonkeyP
         with pytest.raises(StoreError, match="ifGenerationMatch"):
             store.replace_text("pointer", "1", None)
         assert store.names() == []
+
+
+def test_an_sdk_that_drops_conditions_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As botocore did before S3 had them."""
+    files = file_system(s3)
+    call = files.call_s3
+
+    def unconditional(method: str, **arguments: object) -> object:
+        return call(method, **{k: v for k, v in arguments.items() if not k.startswith("If")})
+
+    monkeypatch.setattr(files, "call_s3", unconditional)
+    with pytest.raises(StoreError, match=r"If-Match.*undo each other's work"):
+        open_store(s3).replace_text("pointer", "1", None)
+    assert open_store(s3).walk() == []
 
 
 def test_a_bucket_that_is_not_there_is_told(s3: str) -> None:
