@@ -185,9 +185,10 @@ class ObjectStore(Store):
     @contextlib.contextmanager
     def _told(self, *passed: type[OSError]) -> Iterator[None]:
         """Tells what the SDKs raise, which have no class in common, in words."""
+        known: tuple[type[Exception], ...] = (StoreError, ConflictError, *passed)
         try:
             yield
-        except (StoreError, ConflictError, *passed):
+        except known:
             raise
         except Exception as error:
             text = " ".join(str(error).split())[:500] or type(error).__name__

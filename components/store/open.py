@@ -8,7 +8,7 @@ from typing import Any
 
 from components.store.base import Store, StoreError, checked
 from components.store.local import LocalStore
-from components.store.objects import GcsStore, ObjectStore, S3Store
+from components.store.objects import GcsStore, S3Store
 
 MAX_CONNECTIONS = 32
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -46,8 +46,8 @@ def open_store(address: str) -> Store:
             "and credentials never stand in it but in the environment"
         )
     prefix = checked(prefix) if prefix else ""
-    made: type[ObjectStore] = {"s3": S3Store, "gs": GcsStore}[kind]
-    return made(_file_system(kind), bucket, prefix)
+    files = _file_system(kind)
+    return (S3Store if kind == "s3" else GcsStore)(files, bucket, prefix)
 
 
 def file_system(address: str) -> Any:
