@@ -9,6 +9,7 @@ conditional write.
 import abc
 import contextlib
 import datetime
+import errno
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,7 +162,7 @@ class ObjectStore(Store):
         """
         if not self._minds_conditions():
             raise StoreError(
-                f"the server of '{self.address}' does not mind the conditions of a write "
+                f"the server of '{self.address}' does not mind conditions of a write "
                 f"({self.conditions}), so two writers would undo each other's work: use a store "
                 "that does, or a folder on a volume"
             )
@@ -170,10 +171,13 @@ class ObjectStore(Store):
         place = self._files, self._bucket
         if place not in _MINDFUL:
             key = "/".join(filter(None, (self._prefix, f".conditions-{uuid.uuid4().hex}")))
+            tokens = (None, None, self.wrong_token)
             try:
-                met = [
-                    self._write_if(key, b"probe", token) for token in (None, None, self.wrong_token)
-                ]
+                met = [self._write_if(key, b"probe", token) for token in tokens]
+            except OSError as error:
+                if error.errno != errno.ENOSYS:
+                    raise
+                return False  # Some say so, as OpenStack Swift does.
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     self._files.rm_file(f"{self._bucket}/{key}")

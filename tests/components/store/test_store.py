@@ -1,5 +1,6 @@
 """One behaviour on a file system, S3 and GCS: whole files, names that stay inside, one winner."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -183,6 +184,21 @@ def test_an_sdk_that_drops_conditions_is_told(s3: str, monkeypatch: pytest.Monke
     with pytest.raises(StoreError, match=r"If-Match.*undo each other's work"):
         open_store(s3).replace_text("pointer", "1", None)
     assert open_store(s3).walk() == []
+
+
+def test_a_server_that_refuses_conditions_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As OpenStack Swift answers."""
+    files = file_system(s3)
+    call = files.call_s3
+
+    def refusing(method: str, **arguments: object) -> object:
+        if any(name.startswith("If") for name in arguments):
+            raise OSError(errno.ENOSYS, "Conditional object PUTs are not supported.")
+        return call(method, **arguments)
+
+    monkeypatch.setattr(files, "call_s3", refusing)
+    with pytest.raises(StoreError, match=r"If-Match.*undo each other's work"):
+        open_store(s3).replace_text("pointer", "1", None)
 
 
 def test_a_bucket_that_is_not_there_is_told(s3: str) -> None:
