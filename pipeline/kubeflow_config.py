@@ -168,7 +168,9 @@ class KubeflowConfig(Settings):
         "", description="images as the tasks see them: a path on a mounted volume; may hold {SPAN}"
     )
     output: str = Field(
-        "", description="serving directory, runs and checkpoints: a folder on a mounted volume"
+        "",
+        description="serving directory, runs and checkpoints: a folder on a mounted volume, "
+        "s3://bucket/... or gs://bucket/...",
     )
     image_pull_secrets: tuple[str, ...] = Field((), description="names of Secrets for the registry")
     image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = Field(

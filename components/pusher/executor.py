@@ -14,7 +14,7 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 from components import features, learnt_images
 from components.evaluator.measured import OVERALL, read_metrics
 from components.evaluator.verdict import FILE, Verdict
-from components.model_versions import PushWithheldError, publish, read_training, remove_old
+from components.model_versions import PushWithheldError, read_training, versions_at
 from components.pusher.inference_service import go_live
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import judged_state
@@ -62,10 +62,10 @@ class Executor(tfx_executor.Executor):
         config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         schema_dir = artifact_utils.get_single_uri(input_dict[SCHEMA])
+        versions = versions_at(destination.filesystem.base_directory)
         try:
-            version, new = publish(
+            version, new = versions.publish(
                 Path(self.GetModelPath(input_dict)),
-                Path(destination.filesystem.base_directory),
                 schema=Path(io_utils.get_only_uri_in_dir(schema_dir)),
                 facts={**config[FACTS], "pushed_at": now, "metrics": _metrics(input_dict)},
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
@@ -79,8 +79,8 @@ class Executor(tfx_executor.Executor):
             go_live(KubernetesConfig.parse_json(kubernetes), version, new)
         if new and config[KEEP] is not None:
             # Only now: a rollout that fails goes back to the former version's files.
-            remove_old(version.path.parent, config[KEEP])
-        self._MarkPushed(pushed, str(version.path), str(version.number))
+            versions.remove_old(config[KEEP])
+        self._MarkPushed(pushed, version.address, str(version.number))
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
 
 
