@@ -12,9 +12,7 @@ from tests.kfp_backend.metadata import MetadataStore
 from tests.kfp_backend.values import to_json
 
 
-def test_properties_come_back_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_properties_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MOUNTS_VARIABLE, str(tmp_path))
     made = standard_artifacts.Examples()
     made.split_names = '["train"]'
