@@ -55,32 +55,30 @@ class Project:
 
     backend: Backend
     file: Path
-    data: Path
+    data: str
     output: str
 
     @classmethod
     def compiled(
-        cls, root: Path, processes: ForkedProcesses, output: str, settings: dict[str, Any]
+        cls, root: Path, processes: ForkedProcesses, data: str, output: str, **kubeflow: Any
     ) -> "Project":
-        """Writes images, and compiles the pipeline for them.
+        """Compiles the pipeline.
 
         Args:
-            root: where all of it lies, but the output perhaps.
+            root: where the cluster and the package lie.
             processes: that run the tasks.
+            data: where the images are.
             output: the output folder, or its address.
-            settings: over CONFIG; of `kubeflow` beside the locations.
+            **kubeflow: more of the configuration's section.
         """
-        data, file, config_file = root / "images", root / "package.yaml", root / "config.yaml"
-        write_class_folders(data, {"cat": 24, "dog": 24})
-        kubeflow = {
+        file, config_file = root / "package.yaml", root / "config.yaml"
+        kubeflow |= {
             "image": "registry/effnet:1",
             "pipeline_root": "minio://mlpipeline/v2/artifacts",
-            "data": str(data),
+            "data": data,
             "output": output,
-            **settings.pop("kubeflow"),
         }
-        values = {**CONFIG, **settings, "kubeflow": kubeflow}
-        config_file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        config_file.write_text(yaml.safe_dump({**CONFIG, "kubeflow": kubeflow}), encoding="utf-8")
         compile_package(effective_config(config_file), "kfp", file)
         return cls(Backend(root / "backend", processes), file, data, output)
 
@@ -108,8 +106,9 @@ def processes() -> Iterator[ForkedProcesses]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, processes: ForkedProcesses) -> Project:
     root = tmp_path_factory.mktemp("cluster")
-    settings = {"kubeflow": {"nodes": {"ImageExampleGen": {"retries": 2}}}}
-    return Project.compiled(root, processes, str(root / "output"), settings)
+    write_class_folders(root / "images", {"cat": 24, "dog": 24})
+    where = {"data": str(root / "images"), "output": str(root / "output")}
+    return Project.compiled(root, processes, nodes={"ImageExampleGen": {"retries": 2}}, **where)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +157,7 @@ def test_the_next_run_finds_it_and_a_worse_candidate_is_refused(project: Project
 
 
 def test_a_failed_task_is_tried_again_and_the_exit_task_tells_why(project: Project) -> None:
-    run, summary = project.run(data=str(project.data / "nowhere"))
+    run, summary = project.run(data=f"{project.data}/nowhere")
     assert run.state == FAILED
     tasks = dict(run.tasks)
     assert len(tasks["ImageExampleGen"].exit_codes) == 3
