@@ -142,13 +142,13 @@ def _artifacts(task: Task, side: str) -> Outputs:
 
     types: Mapping[str, str] = task.types[side]
     return {
-        key: [read_artifact(described, _load(types[key]))]
+        key: [read_artifact(described, load(types[key]))]
         for key, described in task.described(side).items()
     }
 
 
 def _executor(task: Task) -> Any:
-    executor_class = _load(task.executor)
+    executor_class = load(task.executor)
     context: dict[str, Any] = {
         "unique_id": task.output_file.parent.name,
         "tmp_dir": tempfile.mkdtemp(),
@@ -166,7 +166,8 @@ def _bound_batches() -> None:
     flags.FLAGS([sys.argv[0], *[f"--{_READ_IN_BYTES}"] * known])
 
 
-def _load(path: str) -> Any:
+def load(path: str) -> Any:
+    """Returns what a dotted path names."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 

@@ -77,6 +77,11 @@ class Package:
         return str(self.spec["pipelineInfo"]["name"])
 
     @property
+    def pipeline_root(self) -> str | None:
+        """Where artifacts go; None: where the cluster keeps them by default."""
+        return self.spec.get("defaultPipelineRoot")
+
+    @property
     def images(self) -> list[str]:
         """The containers' images, each once."""
         executors = self.spec.get("deploymentSpec", {}).get("executors", {}).values()

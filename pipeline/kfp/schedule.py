@@ -189,6 +189,7 @@ def _create(kubeflow: Kubeflow, order: Order, cron: str, known: set[str]) -> str
             no_catchup=True,
             params=order.arguments,
             pipeline_package_path=str(order.package.path),
+            pipeline_root=order.package.pipeline_root,
             enabled=False,
             service_account=order.service_account,
         )

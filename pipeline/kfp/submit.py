@@ -72,6 +72,7 @@ def start(kubeflow: Kubeflow, order: Order) -> str:
             name,
             pipeline_package_path=str(order.package.path),
             params=order.arguments,
+            pipeline_root=order.package.pipeline_root,
             service_account=order.service_account,
         )
         return run.run_id
