@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.kfp_backend.draft import Draft
-from tests.kfp_backend.package import PackageError, run_parameters
+from tests.kfp_backend.package import PackageError, read_package, run_parameters
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "kfp.yaml"
 
 
 def _older(spec: dict[str, Any]) -> None:
@@ -29,6 +31,11 @@ def _no_task_name(spec: dict[str, Any]) -> None:
     spec["root"]["dag"]["tasks"]["work"]["taskInfo"] = {}
 
 
+def _underscore(spec: dict[str, Any]) -> None:
+    tasks = spec["root"]["dag"]["tasks"]
+    tasks["hard_work"] = tasks.pop("work")
+
+
 def _only_exit(spec: dict[str, Any]) -> None:
     policy = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
     spec["root"]["dag"]["tasks"]["work"]["triggerPolicy"] = policy
@@ -42,6 +49,7 @@ def _only_exit(spec: dict[str, Any]) -> None:
         (_resolver, "non-container and non-importer executor not implemented"),
         (_custom_job, "non-container and non-importer executor not implemented"),
         (_no_task_name, "no taskInfo.name"),
+        (_underscore, "Argo takes no such name"),
         (_only_exit, "one or more non-exit tasks"),
     ],
 )
@@ -69,3 +77,11 @@ def test_parameters_that_the_backend_refuses(
     draft.task("work", "true")
     with pytest.raises(PackageError, match=message):
         run_parameters(draft.package(tmp_path), given)
+
+
+def test_the_pipeline_is_accepted_with_its_defaults() -> None:
+    package = read_package(GOLDEN)
+    assert {"ImageExampleGen", "Trainer", "Pusher"} <= set(package.spec.components)
+    assert set(package.kubernetes) == set(package.executors)
+    values = run_parameters(package, {})
+    assert set(values) == set(package.spec.root.input_definitions.parameters)
