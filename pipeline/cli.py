@@ -22,7 +22,7 @@ from pipeline import demo as demo_data
 from pipeline import predict_command
 from pipeline.backbone_table import backbone_table
 from pipeline.clean import clean as clean_output
-from pipeline.cli_parts import OutputOption
+from pipeline.cli_parts import ConfigOption, OutputOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
@@ -47,10 +47,6 @@ schema_app = typer.Typer(help="The schema that new data is checked against.", no
 app.add_typer(schema_app, name="schema")
 app.add_typer(models_app, name="models")
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="YAML; see `effnet config` for what it can say."),
-]
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="Short for trainer.backbone.")
 ]

@@ -5,16 +5,21 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
 
-from components.errors import InputError
+from components.errors import EffnetError, InputError
 from pipeline.summary import Failure
 from pipeline.terminal import make_console, printable
 
 OutputOption = Annotated[str, typer.Option("--output", metavar="DIR", help="The output folder.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="YAML; see `effnet config` for what it can say."),
+]
 
 
 @contextlib.contextmanager
@@ -26,7 +31,7 @@ def errors_told(as_json: bool = False) -> Iterator[None]:
         raise
     except InputError as error:
         _fail("input", str(error), as_json)
-    except OSError as error:
+    except (EffnetError, OSError) as error:
         _fail("fault", str(error), as_json)
     except KeyboardInterrupt:
         _fail("fault", "stopped by SIGINT", as_json)

@@ -1,15 +1,16 @@
 """What can be said about wrong input in seconds, before TensorFlow is even imported."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from components import features
 from components.errors import ConfigError, DataError, OutputError
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
-from components.model_versions import serving_version
+from components.model_versions import serving_state, serving_version
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output
 from trainer import jax_process
@@ -35,12 +36,15 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
         ConfigError: if the gate would judge by something that the data doesn't have, or a file or
             password that the configuration counts on is missing, or training can't begin from the
             model that serves.
-        OutputError: if the output would be taken for data.
+        OutputError: if the output would be taken for data, or the record of the model that serves
+            is damaged.
         ClusterError: if the cluster that is to serve can't be used as it is set.
     """
     config.metadata.password()
     _check_schema(config)
-    _check_weights(config, output)
+    serving = serving_version(output.serving(config.serving.model_name))
+    serving_state(serving)  # Reads its record: damage would show after the training only.
+    _check_weights(config, {} if serving is None else serving.training)
     if not data.isascii() and "\\udc" in ascii(data):
         raise DataError("the data path is not valid UTF-8, which TFX needs it to be: rename it")
     location = locate(data, config.data.span)
@@ -67,7 +71,7 @@ def _check_schema(config: PipelineConfig) -> None:
         )
 
 
-def _check_weights(config: PipelineConfig, output: Output) -> None:
+def _check_weights(config: PipelineConfig, serving: Mapping[str, Any]) -> None:
     trainer = config.trainer
     if trainer.hardware.strategy == "workers":
         raise ConfigError(
@@ -79,8 +83,7 @@ def _check_weights(config: PipelineConfig, output: Output) -> None:
     if trainer.weights not in WEIGHTS and not Path(trainer.weights).is_file():
         raise ConfigError(f"trainer.weights: there is no file '{trainer.weights}'")
     if trainer.warm_start == "serving":
-        serving = serving_version(output.serving(config.serving.model_name))
-        backbone = serving.training.get("backbone") if serving else None
+        backbone = serving.get("backbone")
         if backbone not in (None, trainer.backbone):
             raise ConfigError(
                 f"trainer.warm_start: the model that serves is an {backbone}, not an "

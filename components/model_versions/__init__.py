@@ -3,7 +3,9 @@
     serving/<model name>/<version>/    a SavedModel, as TensorFlow Serving expects it
         assets.extra/model.json        what it is: digest, run, when it was pushed
         assets.extra/schema.pbtxt      the schema that its data followed
-    serving/<model name>/.withdrawn/   versions taken out of sight; their numbers stay taken
+    serving/<model name>/.withdrawn/   versions that a person took back: their numbers stay taken,
+        <version>.digest               and their models are not pushed again, also once removed
+    serving/<model name>/.failed/      versions that the cluster did not take into service
     serving/<model name>/.hold         while it is there nothing is pushed
     serving/<model name>/.lock         held by the one process that writes here, for seconds
 
@@ -13,7 +15,7 @@ Reading takes no lock.
 """
 
 from components.model_versions.holds import Hold, read_hold, release
-from components.model_versions.publishing import PushWithheldError, publish
+from components.model_versions.publishing import PushWithheldError, publish, remove_old
 from components.model_versions.switching import VersionError, promote, roll_back, withdraw
 from components.model_versions.versions import (
     FACTS_FILE,
@@ -40,6 +42,7 @@ __all__ = [
     "read_hold",
     "read_training",
     "release",
+    "remove_old",
     "roll_back",
     "serving_state",
     "serving_version",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from components.errors import OutputError
 
-WITHDRAWN = ".withdrawn"
+WITHDRAWN = ".withdrawn"  # by a person
+FAILED = ".failed"  # by a push that the cluster did not take
 WAIT_SECONDS = 600.0
 _LOCK = ".lock"
 _SCRATCH_PREFIX = ".staging-"

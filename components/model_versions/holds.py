@@ -28,7 +28,7 @@ class Hold:
 def read_hold(model_dir: Path) -> Hold | None:
     """Returns the hold that is set, or None."""
     try:
-        text = (model_dir / _FILE).read_text(encoding="utf-8")
+        text = (model_dir / _FILE).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:

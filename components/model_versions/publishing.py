@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from components import run_events
-from components.errors import EffnetError
+from components.errors import EffnetError, OutputError
 from components.features import EXTRA
 from components.model_versions.folder import (
+    FAILED,
     WITHDRAWN,
     flush,
     flush_tree,
     move,
     numbered,
     scratch,
+    write_file,
     writing,
 )
 from components.model_versions.holds import read_hold
@@ -30,6 +32,8 @@ from components.model_versions.versions import (
     serving_version,
 )
 
+_DIGEST_SUFFIX = ".digest"
+
 
 class PushWithheldError(EffnetError):
     """A model may not be pushed now, however good it is; the message says why."""
@@ -42,7 +46,6 @@ def publish(
     schema: Path | None,
     facts: Mapping[str, Any],
     expected: str | None = None,
-    keep: int | None = None,
 ) -> tuple[Version, bool]:
     """Makes a SavedModel the version that serves, unless it already does.
 
@@ -52,15 +55,16 @@ def publish(
         schema: kept with the version.
         facts: JSON values, recorded with the version.
         expected: `serving_state` of what the model was judged against; None: whatever serves.
-        keep: how many versions stay, at least 2; None: all of them.
 
     Returns:
         The version, and whether it is new.
 
     Raises:
-        PushWithheldError: if a hold is set, or another version serves than was expected.
+        PushWithheldError: if a hold is set, another version serves than was expected, or a person
+            has taken this very model back.
         OSError: if it can't be written whole.
-        OutputError: if another writer held the folder for ten minutes.
+        OutputError: if another writer held the folder for ten minutes, or the record of what
+            serves is damaged.
         In each case nothing has become visible.
     """
     digest = model_digest(saved_model)
@@ -70,14 +74,29 @@ def publish(
         serving = serving_version(model_dir)
         if serving is not None and serving.digest == digest:
             return serving, False
+        _check_not_taken_back(model_dir, digest)
         _check_free(model_dir, serving, expected)
         staging = scratch(model_dir)
         _stage(saved_model, staging, schema, {"digest": digest, **facts})
         version = _next_version(model_dir)
         move(staging, version.path)
-        if keep is not None:
-            _remove_old(model_dir, keep)
         return version, True
+
+
+def _check_not_taken_back(model_dir: Path, digest: str) -> None:
+    """What a person has taken back comes back by a person only, also after a release."""
+    for version in list_versions(model_dir):
+        if version.state == "withdrawn" and version.content == digest:
+            raise PushWithheldError(
+                f"this very model is version {version.number}, which was taken back by hand; "
+                f"'effnet models promote {version.number}' makes it serve again"
+            )
+    for record in (model_dir / WITHDRAWN).glob(f"*{_DIGEST_SUFFIX}"):
+        if record.read_text(encoding="utf-8").strip() == digest:
+            raise PushWithheldError(
+                f"this very model was version {record.stem}, which was taken back by hand and is "
+                f"not kept any more; remove '{record}' to let it be pushed again"
+            )
 
 
 def _check_free(model_dir: Path, serving: Version | None, expected: str | None) -> None:
@@ -113,21 +132,35 @@ def _stage(saved_model: Path, staging: Path, schema: Path | None, facts: Mapping
 
 def _next_version(model_dir: Path) -> Version:
     """Numbers grow for ever: one that was ever given, withdrawn or broken, is never given again."""
-    number = max([*numbered(model_dir), *numbered(model_dir / WITHDRAWN)], default=0) + 1
+    folders = (model_dir, model_dir / WITHDRAWN, model_dir / FAILED)
+    number = max((number for folder in folders for number in numbered(folder)), default=0) + 1
     return Version(number, model_dir / str(number))
 
 
-def _remove_old(model_dir: Path, keep: int) -> None:
+def remove_old(model_dir: Path, keep: int) -> None:
     """Leaves `keep` versions; each other one goes out of sight whole, and is deleted after that.
 
-    Beside the one that serves, the one that a rollback goes back to stays, however old it is.
+    Beside the one that serves, the one that a rollback goes back to stays, however old it is, and
+    the highest number, which would be given again. What can't be removed is warned of.
+
+    Args:
+        model_dir: folder of the model's versions.
+        keep: how many versions stay, at least 2.
     """
-    versions = list_versions(model_dir)
-    spared = [version for version in versions if version.state != "withdrawn"][-2:]
-    removable = [version for version in versions if version not in spared]
     try:
-        for version in removable[: max(0, len(versions) - keep)]:
-            os.rename(version.path, scratch(model_dir))
-    except OSError as error:
+        with writing(model_dir):
+            for version in _removable(list_versions(model_dir), keep):
+                if version.state == "withdrawn":
+                    name = f"{WITHDRAWN}/{version.number}{_DIGEST_SUFFIX}"
+                    write_file(model_dir, name, f"{version.content}\n")
+                os.rename(version.path, scratch(model_dir))
+    except (OSError, OutputError) as error:
         # The push itself has succeeded.
         run_events.warn(f"old versions of the model could not be removed: {error}")
+
+
+def _removable(versions: list[Version], keep: int) -> list[Version]:
+    seen = [version for version in versions if version.state in ("serving", "visible")]
+    spared = [*seen[-2:], *versions[-1:]]
+    removable = [version for version in versions if version not in spared]
+    return removable[: max(0, len(versions) - keep)]

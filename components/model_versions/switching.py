@@ -7,7 +7,15 @@ import os
 from pathlib import Path
 
 from components.errors import InputError
-from components.model_versions.folder import WAIT_SECONDS, WITHDRAWN, flush, move, numbered, writing
+from components.model_versions.folder import (
+    FAILED,
+    WAIT_SECONDS,
+    WITHDRAWN,
+    flush,
+    move,
+    numbered,
+    writing,
+)
 from components.model_versions.holds import set_hold
 from components.model_versions.versions import Version, list_versions, serving_version
 
@@ -59,7 +67,7 @@ def promote(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> Versio
 
     Args:
         model_dir: folder of the model's versions.
-        version: which; it may be withdrawn.
+        version: which; it may be out of sight.
         wait: seconds to wait for another writer at most.
 
     Returns:
@@ -76,11 +84,13 @@ def promote(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> Versio
 
 
 def withdraw(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> None:
-    """Takes a version that was pushed in vain out of sight; no hold is set.
+    """Takes a version that was pushed in vain out of sight, unless a person has done so.
+
+    No hold is set, and the same model may be pushed again.
 
     Args:
         model_dir: folder of the model's versions.
-        version: which; it must be visible.
+        version: which.
         wait: seconds to wait for another writer at most.
 
     Raises:
@@ -89,9 +99,10 @@ def withdraw(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> None:
     """
     with writing(model_dir, wait):
         found = _find(list_versions(model_dir), version)
-        (model_dir / WITHDRAWN).mkdir(exist_ok=True)
-        flush(model_dir)
-        move(found.path, model_dir / WITHDRAWN / found.path.name)
+        if found.state in ("serving", "visible"):
+            (model_dir / FAILED).mkdir(exist_ok=True)
+            flush(model_dir)
+            move(found.path, model_dir / FAILED / found.path.name)
 
 
 def _check_there(model_dir: Path) -> None:
@@ -160,7 +171,7 @@ def _moves(model_dir: Path, newer: Version | None, target: Version) -> list[tupl
     """
     above = {number: path for number, path in numbered(model_dir).items() if number > target.number}
     former = [] if newer is None else [above.pop(newer.number)]
-    restored = [target.path] if target.state == "withdrawn" else []
+    restored = [] if target.state == "visible" else [target.path]
     withdrawn = model_dir / WITHDRAWN
     return [
         # Broken folders as well: a server would try to load the highest.

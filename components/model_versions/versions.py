@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from components.errors import OutputError
 from components.features import EXTRA, TRAINING_FILE
-from components.model_versions.folder import WITHDRAWN, numbered
+from components.model_versions.folder import FAILED, WITHDRAWN, numbered
 
 FACTS_FILE = "model.json"
 SCHEMA_FILE = "schema.pbtxt"
 
-State = Literal["serving", "visible", "withdrawn"]
+State = Literal["serving", "visible", "withdrawn", "failed"]
 
 
 @dataclass(frozen=True)
 class Version:
-    """One complete version."""
+    """One complete version.
+
+    What is read of it raises OutputError where the file is damaged.
+    """
 
     number: int
     path: Path
@@ -27,6 +31,14 @@ class Version:
     def digest(self) -> str:
         """The digest of its model, as it was when published; empty if it isn't one of ours."""
         return str(self.facts.get("digest", ""))
+
+    @property
+    def content(self) -> str:
+        """The digest of its model, computed where none was recorded that can be read."""
+        try:
+            return self.digest or model_digest(self.path)
+        except OutputError:
+            return model_digest(self.path)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -46,30 +58,34 @@ class Version:
 
 
 def list_versions(model_dir: Path) -> list[Version]:
-    """Returns every complete version, withdrawn ones as well, by growing number."""
+    """Returns every complete version, those out of sight as well, by growing number."""
     entries = _entries(model_dir)
     while True:
-        versions = _complete_versions(*entries)
+        versions = _complete_versions(entries)
         # Had one moved since it was listed, a third would seem to serve.
         former, entries = entries, _entries(model_dir)
         if entries == former:
             return versions
 
 
-def _entries(model_dir: Path) -> tuple[dict[int, Path], dict[int, Path]]:
-    """Returns what is visible, and what is withdrawn."""
-    return numbered(model_dir), numbered(model_dir / WITHDRAWN)
+def _entries(model_dir: Path) -> dict[State, dict[int, Path]]:
+    return {
+        "failed": numbered(model_dir / FAILED),
+        "withdrawn": numbered(model_dir / WITHDRAWN),
+        "visible": numbered(model_dir),
+    }
 
 
-def _complete_versions(visible: dict[int, Path], withdrawn: dict[int, Path]) -> list[Version]:
-    def complete(entries: dict[int, Path]) -> dict[int, Path]:
-        return {n: path for n, path in entries.items() if (path / "saved_model.pb").is_file()}
-
-    seen = complete(visible)
-    versions = {n: Version(n, path, "withdrawn") for n, path in complete(withdrawn).items()}
-    versions |= {n: Version(n, path, "visible") for n, path in seen.items()}
+def _complete_versions(entries: dict[State, dict[int, Path]]) -> list[Version]:
+    versions = {
+        number: Version(number, path, state)
+        for state, paths in entries.items()
+        for number, path in paths.items()
+        if (path / "saved_model.pb").is_file()
+    }
+    seen = [number for number, version in versions.items() if version.state == "visible"]
     if seen:
-        versions[max(seen)] = Version(max(seen), seen[max(seen)], "serving")
+        versions[max(seen)] = Version(max(seen), versions[max(seen)].path, "serving")
     return [versions[number] for number in sorted(versions)]
 
 
@@ -88,15 +104,32 @@ def serving_state(serving: Version | None) -> str:
 
 
 def read_training(saved_model: Path) -> dict[str, Any]:
-    """Returns what an exported model tells of its training: backbone, weights, classes, stages."""
+    """Returns what an exported model tells of its training: backbone, weights, classes, stages.
+
+    Raises:
+        OutputError: if the file is damaged.
+    """
     return _read_json(saved_model / EXTRA / TRAINING_FILE)
 
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except ValueError as error:
+        raise _damaged(file, str(error)) from None
+    if not isinstance(found, dict):
+        raise _damaged(file, f"it holds {type(found).__name__}, not an object")
+    return found
+
+
+def _damaged(file: Path, problem: str) -> OutputError:
+    version = file.parent.parent
+    return OutputError(
+        f"'{file}' is damaged ({problem}): put it back from a copy, or move '{version}' out of "
+        "the model's folder, after 'effnet models rollback' or 'promote' if that version serves"
+    )
 
 
 def model_digest(saved_model: Path) -> str:

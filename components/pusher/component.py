@@ -15,7 +15,7 @@ from components.pusher.kubernetes_config import KubernetesConfig
 
 
 class PusherSpec(standard_component_specs.PusherSpec):
-    """TFX's, the data's schema, what the model was judged against, the cluster that serves it."""
+    """TFX's, the schema, how and against what the model was judged, the cluster that serves it."""
 
     PARAMETERS: ClassVar = {
         **standard_component_specs.PusherSpec.PARAMETERS,
@@ -25,6 +25,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
         **standard_component_specs.PusherSpec.INPUTS,
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
         executor.BASELINE: ChannelParameter(type=standard_artifacts.Model),
+        executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
     }
 
 
@@ -41,6 +42,7 @@ class Pusher(tfx_component.Pusher):
         infra_blessing: types.BaseChannel | None,
         schema: types.BaseChannel,
         baseline: types.BaseChannel,
+        evaluation: types.BaseChannel,
         model_dir: str,
         facts: dict[str, str],
         keep: int | None = None,
@@ -56,10 +58,11 @@ class Pusher(tfx_component.Pusher):
             schema: channel of one Schema, kept with the version.
             baseline: channel of one Model, of ServingBaseline: what the model was judged against.
                 Nothing is pushed if another version serves by now.
+            evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
             model_dir: folder of the model's versions.
             facts: recorded with the version. The run's id among them keeps the push from ever
                 being answered from the cache, since what serves may have changed meanwhile.
-            keep: how many versions stay after a push, at least 2; None: all of them.
+            keep: how many versions stay once a pushed one is live, at least 2; None: all of them.
             kubernetes: the InferenceService that then serves the version; None: there is none.
         """
         destination = pusher_pb2.PushDestination(
@@ -71,6 +74,7 @@ class Pusher(tfx_component.Pusher):
             infra_blessing=infra_blessing,
             schema=schema,
             baseline=baseline,
+            evaluation=evaluation,
             push_destination=destination,
             custom_config=json_utils.dumps({executor.FACTS: facts, executor.KEEP: keep}),
             kubernetes="" if kubernetes is None else kubernetes.model_dump_json(),

@@ -1,6 +1,7 @@
 """Pushes a blessed model as a version that is complete before it is visible."""
 
 import datetime
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, proto_utils
 
-from components.model_versions import PushWithheldError, publish
+from components.evaluator.measured import OVERALL, read_metrics
+from components.evaluator.verdict import FILE, Verdict
+from components.model_versions import PushWithheldError, publish, remove_old
 from components.pusher.inference_service import go_live
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import judged_state
@@ -20,6 +23,7 @@ DESTINATION_PROPERTY = "pushed_destination"  # TFX's own name for it
 WITHHELD_PROPERTY = "withheld"  # why a blessed model was not pushed
 SCHEMA = "schema"
 BASELINE = "baseline"
+EVALUATION = "evaluation"
 FACTS = "facts"  # these two within custom_config
 KEEP = "keep"
 KUBERNETES = "kubernetes"
@@ -61,9 +65,8 @@ class Executor(tfx_executor.Executor):
                 Path(self.GetModelPath(input_dict)),
                 Path(destination.filesystem.base_directory),
                 schema=Path(io_utils.get_only_uri_in_dir(schema_dir)),
-                facts={**config[FACTS], "pushed_at": now},
+                facts={**config[FACTS], "pushed_at": now, "metrics": _metrics(input_dict)},
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
-                keep=config[KEEP],
             )
         except PushWithheldError as error:
             self._MarkNotPushed(pushed)
@@ -71,5 +74,19 @@ class Executor(tfx_executor.Executor):
             return
         if kubernetes := exec_properties.get(KUBERNETES):
             go_live(KubernetesConfig.parse_json(kubernetes), version, new)
+        if new and config[KEEP] is not None:
+            # Only now: a rollout that fails goes back to the former version's files.
+            remove_old(version.path.parent, config[KEEP])
         self._MarkPushed(pushed, str(version.path), str(version.number))
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
+
+
+def _metrics(input_dict: dict[str, list[types.Artifact]]) -> dict[str, float | None]:
+    """Returns what the gate measured on all test images; None where a metric has no value."""
+    uri = artifact_utils.get_single_uri(input_dict[EVALUATION])
+    verdict = Verdict.read((Path(uri) / FILE).read_text(encoding="utf-8"))
+    found = {**read_metrics(uri)[0][OVERALL], **verdict.metrics}
+    return {
+        name: value if value is not None and math.isfinite(value) else None
+        for name, value in found.items()
+    }

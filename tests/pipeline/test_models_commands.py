@@ -9,9 +9,11 @@ from typer.testing import CliRunner
 
 from components.features import EXTRA, TRAINING_FILE
 from components.model_versions import publish, read_hold, serving_version
+from components.pusher import rollout
 from pipeline import cli
+from pipeline.clean import clean
 from pipeline.lock import hold
-from pipeline.summary import Summary
+from tests.components.pusher import kube_api
 
 RUNS = [f"20261124-04250{number}-ab12" for number in range(4)]
 
@@ -25,7 +27,7 @@ def effnet(output):
 
 @pytest.fixture
 def push(output, tmp_path):
-    """Publishes version `number` of a model as its run did, and leaves the run's summary."""
+    """Publishes version `number` of a model as its run did, and leaves the run's folder."""
 
     def do(number, model="classifier"):
         saved = tmp_path / f"{model}-{number}"
@@ -34,11 +36,10 @@ def push(output, tmp_path):
         (saved / EXTRA / TRAINING_FILE).write_text('{"backbone": "efficientnet-b1"}')
         run = output.run(RUNS[number])
         run.path.mkdir(parents=True, exist_ok=True)
-        facts = {"run_id": run.id, "pushed_at": f"2026-11-24T04:3{number}:00+00:00"}
+        metrics = {"accuracy": 0.9 + number / 100, "log_loss": None, "examples": 50.0}
+        pushed_at = f"2026-11-24T04:3{number}:00+00:00"
+        facts = {"run_id": run.id, "pushed_at": pushed_at, "metrics": metrics}
         version, _ = publish(saved, output.serving(model), schema=None, facts=facts)
-        metrics = {"accuracy": 0.9 + number / 100, "log_loss": None}
-        summary = Summary(verdict="pushed", run_id=run.id, data="/d", seconds={}, metrics=metrics)
-        run.summary.write_text(summary.to_json())
         return version
 
     return do
@@ -63,16 +64,17 @@ def test_the_list_shows_the_newest_first_with_what_is_known(effnet, two):
         "pushed",
         "(UTC)",
         "accuracy",
+        "images",
         "backbone",
         "run",
     ]
-    assert lines[1].split() == ["7", "serving", "-", "-", "-", "-"], "put there by hand"
-    shown = ["2", "visible", "2026-11-24", "04:32", "0.9200", "efficientnet-b1", RUNS[2]]
+    assert lines[1].split() == ["7", "serving", "-", "-", "-", "-", "-"], "put there by hand"
+    shown = ["2", "visible", "2026-11-24", "04:32", "0.9200", "50", "efficientnet-b1", RUNS[2]]
     assert lines[2].split() == shown
     assert len(lines) == 4
 
 
-def test_the_list_as_json_has_the_metrics_of_the_run_and_the_hold(effnet, two):
+def test_the_list_as_json_has_the_metrics_and_the_hold(effnet, two):
     effnet("rollback")
 
     listing = json.loads(effnet("list", "--json").stdout)
@@ -82,17 +84,33 @@ def test_the_list_as_json_has_the_metrics_of_the_run_and_the_hold(effnet, two):
     newest = listing["versions"][0]
     assert (newest["version"], newest["state"]) == (2, "withdrawn")
     assert newest["path"] == str(two / ".withdrawn" / "2")
-    assert newest["metrics"] == {"accuracy": 0.92, "log_loss": None}
+    assert newest["metrics"] == {"accuracy": 0.92, "log_loss": None, "examples": 50.0}
     assert newest["run_id"] == RUNS[2]
 
 
-def test_a_version_outlives_the_summary_of_its_run(effnet, two, output):
-    output.run(RUNS[1]).summary.unlink()
-    output.run(RUNS[2]).summary.write_text("{")
+def test_a_version_keeps_its_accuracy_without_its_run(effnet, two, output):
+    clean(output, keep=1)
+    assert not output.run(RUNS[1]).path.exists()
 
     listing = json.loads(effnet("list", "--json").stdout)
 
-    assert [row["metrics"] for row in listing["versions"]] == [{}, {}]
+    assert [row["metrics"]["accuracy"] for row in listing["versions"]] == [0.92, 0.91]
+
+
+def test_a_damaged_record_is_told_beside_the_other_versions(effnet, two):
+    file = two / "2" / EXTRA / "model.json"
+    file.write_text("{")
+
+    done = effnet("list")
+
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[1].split()[:3] == ["2", "serving", "-"]
+    assert "0.9100" in lines[2]
+    assert f"version 2: '{file}' is damaged" in done.stdout
+    rows = json.loads(effnet("list", "--json").stdout)["versions"]
+    assert [row["problem"] is None for row in rows] == [False, True]
+    assert effnet("rollback").exit_code == 0, "going back needs no record"
 
 
 def test_going_back_forth_and_releasing_are_told(effnet, two):
@@ -155,3 +173,115 @@ def test_a_mistyped_output_is_told_and_not_made(effnet, output):
     assert result.exit_code == 2
     assert "there is no output folder" in result.stderr
     assert not output.root.exists()
+
+
+ADDRESS = f"pvc://{kube_api.NAME}/{{version}}"
+CLUSTER = f"""
+serving:
+  kubernetes:
+    namespace: {kube_api.NAMESPACE}
+    service_name: {kube_api.NAME}
+    storage_uri: {ADDRESS}
+    ready_seconds: 0.3
+"""
+
+
+def uri(version):
+    return ADDRESS.format(version=version)
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    """A cluster that serves version 2."""
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.01)
+    api = kube_api.KubeApi()
+    api.put(uri(2))
+    with kube_api.serving(api, tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        yield api
+
+
+@pytest.fixture
+def run_by(output):
+    """Leaves the configuration of a run."""
+
+    def do(number, text):
+        run = output.run(RUNS[number])
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.config.write_text(text)
+
+    return do
+
+
+def test_the_cluster_follows_as_the_newest_run_of_the_model_says(effnet, two, run_by, api):
+    run_by(1, "serving: {}")
+    run_by(2, CLUSTER)
+    run_by(3, "serving: {model_name: hats}")
+
+    back = effnet("rollback")
+
+    assert back.exit_code == 0
+    assert f"serves {uri(1)}" in back.stdout.splitlines()[-1]
+    assert api.aim == (uri(1), None)
+    assert effnet("promote", "2").exit_code == 0
+    assert api.aim == (uri(2), None)
+
+
+def test_without_a_service_in_the_configuration_the_cluster_is_left_alone(effnet, two, run_by, api):
+    run_by(1, CLUSTER)
+    run_by(2, "serving: {}")
+
+    assert effnet("rollback").exit_code == 0
+    assert api.requests == []
+
+
+def test_a_configuration_can_be_named(effnet, two, tmp_path, api):
+    file = tmp_path / "config.yaml"
+    file.write_text(CLUSTER.replace("serving:", "serving:\n  model_name: hats"))
+    other = effnet("rollback", "--config", str(file))
+    assert (other.exit_code, serving_version(two).number) == (2, 2)
+    assert "is of the model hats" in other.stderr
+    file.write_text(CLUSTER)
+
+    assert effnet("rollback", "--config", str(file)).exit_code == 0
+    assert api.aim == (uri(1), None)
+
+
+def test_what_is_left_to_do_is_told_where_the_cluster_refuses(effnet, two, run_by, api, output):
+    run_by(2, CLUSTER)
+    api.answers = [("patch", 403)]
+
+    back = effnet("rollback")
+
+    assert back.exit_code == 1
+    assert serving_version(two).number == 1
+    assert "Traceback" not in back.stderr
+    assert "forbids to patch" in back.stderr
+    command = f"effnet models promote 1 --output {output.root} --model classifier"
+    assert command in back.stderr
+    assert "kubectl patch inferenceservices classifier -n models --type merge" in back.stderr
+    again = effnet(*command.split()[2:4], "--model", "classifier")
+    assert again.exit_code == 0, "only the cluster was left"
+    assert api.aim == (uri(1), None)
+
+
+def test_a_version_that_does_not_get_ready_is_told_with_1(effnet, two, run_by, api):
+    run_by(2, CLUSTER)
+    api.bad[uri(1)] = "never"
+
+    back = effnet("rollback")
+
+    assert back.exit_code == 1
+    assert "was not ready" in back.stderr
+    assert serving_version(two).number == 1
+
+
+def test_a_damaged_configuration_of_a_run_keeps_nobody_from_going_back(effnet, two, run_by):
+    run_by(2, "serving: [")
+
+    back = effnet("rollback")
+
+    assert back.exit_code == 1
+    assert serving_version(two).number == 1
+    assert "is not valid YAML" in back.stderr
+    assert "--config FILE" in back.stderr

@@ -20,6 +20,15 @@ def test_it_says_what_it_found(preflight, image_folders):
     assert text == f"found 12 images (folders) in {image_folders}"
 
 
+def test_a_damaged_record_of_what_serves_is_told(preflight, image_folders, output):
+    version = output.serving("classifier") / "1"
+    (version / features.EXTRA).mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    (version / features.EXTRA / "model.json").write_text("{")
+    with pytest.raises(OutputError, match=r"model.json' is damaged"):
+        preflight(effective_config(), str(image_folders))
+
+
 def test_missing_data_is_told(preflight, tmp_path):
     with pytest.raises(DataError, match="doesn't exist"):
         preflight(effective_config(), str(tmp_path / "missing"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.model_versions import Version, publish
+from components.model_versions import Version, publish, remove_old
 
 
 def write_model(folder: Path, content: str) -> Path:
@@ -28,12 +28,15 @@ def serving(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def push(tmp_path: Path, serving: Path) -> Callable[..., tuple[Version, bool]]:
-    """Publishes a model of a given content."""
+    """Publishes a model of a given content, and leaves `keep` versions where that is given."""
 
-    def do(content: str, **options: Any) -> tuple[Version, bool]:
+    def do(content: str, keep: int | None = None, **options: Any) -> tuple[Version, bool]:
         model = write_model(tmp_path / "candidate", content)
         facts = {"run_id": content, **options.pop("facts", {})}
-        return publish(model, serving, schema=None, facts=facts, **options)
+        found = publish(model, serving, schema=None, facts=facts, **options)
+        if keep is not None and found[1]:
+            remove_old(serving, keep)
+        return found
 
     return do
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from components.errors import OutputError
 from components.model_versions import (
     PushWithheldError,
     Version,
@@ -16,9 +18,11 @@ from components.model_versions import (
     publish,
     publishing,
     release,
+    remove_old,
     roll_back,
     serving_state,
     serving_version,
+    withdraw,
 )
 
 
@@ -161,6 +165,79 @@ def test_while_on_hold_nothing_is_published(push, three):
     assert visible(three) == ["1", "2"]
     release(three)
     assert push("four")[0].number == 4
+
+
+@pytest.mark.parametrize("content", ["two", "three"])
+def test_a_model_that_was_taken_back_comes_back_by_a_person_only(push, three, content):
+    """Also one that was gone past, and while the hold is still set."""
+    roll_back(three, 1)
+    number = {"two": 2, "three": 3}[content]
+    told = f"version {number}, which was taken back by hand; 'effnet models promote {number}'"
+    with pytest.raises(PushWithheldError, match=told):
+        push(content)
+    release(three)
+    with pytest.raises(PushWithheldError, match=told):
+        push(content)
+    assert push("four")[0].number == 4
+    promote(three, number)
+    assert push(content)[1] is False
+
+
+def test_a_model_that_was_taken_back_is_known_without_its_record(push, three):
+    roll_back(three)
+    release(three)
+    (three / ".withdrawn" / "3" / "assets.extra" / "model.json").write_text("{")
+    with pytest.raises(PushWithheldError, match="is version 3"):
+        push("three")
+
+
+def test_a_model_that_was_taken_back_stays_away_once_it_is_removed(push, three):
+    roll_back(three)
+    release(three)
+    push("four", keep=2)
+    assert numbers(three) == [2, 4]
+    with pytest.raises(PushWithheldError, match=r"was version 3, .* remove '(.*)' to let") as told:
+        push("three")
+    Path(re.search("remove '(.*)'", str(told.value))[1]).unlink()
+    assert push("three")[0].number == 5
+
+
+def test_a_model_that_the_cluster_did_not_take_may_be_pushed_again(push, three):
+    withdraw(three, 3)
+    assert (three / ".failed" / "3").is_dir()
+    version, new = push("three")
+    assert (version.number, new) == (4, True)
+
+
+def test_what_a_person_took_back_is_no_failure_of_the_cluster(push, three):
+    roll_back(three)
+    release(three)
+    withdraw(three, 3)
+    with pytest.raises(PushWithheldError, match="is version 3"):
+        push("three")
+
+
+def test_a_version_that_failed_can_be_promoted(three):
+    withdraw(three, 3)
+    assert promote(three, 3) == serving_version(three)
+
+
+def test_the_highest_number_stays_so_that_it_is_not_given_again(push, three):
+    """As where a rollback comes between a push and the removal."""
+    roll_back(three)
+    remove_old(three, 2)
+    assert numbers(three) == [1, 2, 3]
+    release(three)
+    assert push("four")[0].number == 4
+
+
+def test_a_damaged_record_of_what_serves_is_told(push, three):
+    (three / "3" / "assets.extra" / "model.json").write_text('{"digest": "0')
+    with pytest.raises(
+        OutputError, match=r"'.*/3/assets.extra/model.json' is damaged.*from a copy"
+    ):
+        push("four")
+    assert visible(three) == ["1", "2", "3"]
 
 
 def test_the_number_of_a_withdrawn_version_stays_taken(push, three):

@@ -60,7 +60,7 @@ def test_going_back_sets_a_hold_that_says_why(three):
 
 
 def test_a_hold_made_by_hand_is_one(three):
-    (three / ".hold").touch()
+    (three / ".hold").write_bytes(b"\xff")
     assert str(read_hold(three)) == "on hold"
     assert release(three) is not None
 

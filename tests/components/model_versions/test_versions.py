@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from components.errors import OutputError
 from components.model_versions import (
     Version,
     list_versions,
@@ -50,6 +51,16 @@ def test_entries_that_are_no_versions_are_passed_over(three, tmp_path):
 def test_a_version_that_has_vanished_has_no_facts(tmp_path):
     gone = Version(3, tmp_path / "3")
     assert (gone.facts, gone.digest, gone.training, gone.schema) == ({}, "", {}, None)
+
+
+@pytest.mark.parametrize("text", ['{"digest": ', "[]", "\udcff"])
+@pytest.mark.parametrize("name", ["model.json", "training.json"])
+def test_a_damaged_record_is_told_with_its_file(three, name, text):
+    file = three / "3" / "assets.extra" / name
+    file.write_text(text, errors="surrogateescape")
+    version = serving_version(three)
+    with pytest.raises(OutputError, match=f"'{file}' is damaged .* move '{three / '3'}' out"):
+        _ = version.facts if name == "model.json" else version.training
 
 
 def test_a_change_between_listing_and_looking_is_noticed(three, monkeypatch):

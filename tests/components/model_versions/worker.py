@@ -8,7 +8,15 @@ import random
 import sys
 from pathlib import Path
 
-from components.model_versions import VersionError, promote, publish, release, roll_back
+from components.model_versions import (
+    VersionError,
+    promote,
+    publish,
+    release,
+    remove_old,
+    roll_back,
+    withdraw,
+)
 
 
 def write_model(folder: Path, number: int) -> Path:
@@ -26,19 +34,23 @@ def main(model_dir: Path, seed: int) -> None:
             lambda: roll_back(model_dir),
             lambda: promote(model_dir, choice.randint(1, 9)),
             lambda: release(model_dir),
-            lambda number=number: publish(
-                write_model(candidate, 1000 * seed + number),
-                model_dir,
-                schema=None,
-                facts={"run_id": str(number)},
-                keep=4,
-            ),
+            lambda number=number: _publish(candidate, model_dir, 1000 * seed + number),
+            lambda: remove_old(model_dir, 4),
         ):
             try:
                 step()
             except VersionError:
                 continue
             print("step", flush=True)
+
+
+def _publish(candidate: Path, model_dir: Path, number: int) -> None:
+    """Pushes, every third time in vain."""
+    version, _ = publish(
+        write_model(candidate, number), model_dir, schema=None, facts={"run_id": str(number)}
+    )
+    if number % 3 == 1:
+        withdraw(model_dir, version.number)
 
 
 if __name__ == "__main__":

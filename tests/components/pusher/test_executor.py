@@ -6,7 +6,13 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from components.errors import RolloutError
-from components.pusher import executor, inference_service
+from components.model_versions import (
+    list_versions,
+    publish,
+    serving_state,
+    serving_version,
+)
+from components.pusher import executor, rollout
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import STATE_PROPERTY
 from tests.components.pusher import kube_api
@@ -14,15 +20,26 @@ from tests.components.pusher import kube_api
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    monkeypatch.setattr(inference_service, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.01)
     api = kube_api.KubeApi()
     with kube_api.serving(api, tmp_path) as kubeconfig:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
         yield api
 
 
-def _push(folder: Path) -> standard_artifacts.PushedModel:
-    """Runs the executor on a blessed model."""
+@pytest.fixture
+def push(tmp_path, evaluation):
+    """Runs the executor on a blessed model, judged against what serves."""
+
+    def do(content: str = "model", keep: int | None = None) -> standard_artifacts.PushedModel:
+        return _push(tmp_path, evaluation, content, keep)
+
+    return do
+
+
+def _push(
+    folder: Path, evaluation: Path, content: str, keep: int | None
+) -> standard_artifacts.PushedModel:
     artifacts = {
         "model": standard_artifacts.Model(),
         "model_blessing": standard_artifacts.ModelBlessing(),
@@ -35,9 +52,12 @@ def _push(folder: Path) -> standard_artifacts.PushedModel:
         Path(artifact.uri).mkdir(exist_ok=True)
     saved_model = folder / "model" / "Format-Serving"
     saved_model.mkdir(exist_ok=True)
-    (saved_model / "saved_model.pb").write_bytes(b"model")
+    (saved_model / "saved_model.pb").write_text(content)
     (folder / executor.SCHEMA / "schema.pbtxt").write_text("")
-    artifacts[executor.BASELINE].set_string_custom_property(STATE_PROPERTY, "none")
+    state = serving_state(serving_version(folder / "classifier"))
+    artifacts[executor.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
+    artifacts[executor.EVALUATION] = standard_artifacts.ModelEvaluation()
+    artifacts[executor.EVALUATION].uri = str(evaluation)
     artifacts["model_blessing"].set_int_custom_property("blessed", 1)
     filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=str(folder / "classifier"))
     settings = KubernetesConfig(
@@ -55,7 +75,7 @@ def _push(folder: Path) -> standard_artifacts.PushedModel:
                 pusher_pb2.PushDestination(filesystem=filesystem)
             ),
             "custom_config": json_utils.dumps(
-                {executor.FACTS: {"run_id": "1"}, executor.KEEP: None}
+                {executor.FACTS: {"run_id": "1"}, executor.KEEP: keep}
             ),
             executor.KUBERNETES: settings.model_dump_json(),
         },
@@ -63,14 +83,36 @@ def _push(folder: Path) -> standard_artifacts.PushedModel:
     return pushed
 
 
-def test_a_pushed_version_is_what_the_cluster_serves(api, tmp_path):
-    pushed = _push(tmp_path)
+def _numbers(folder: Path) -> list[int]:
+    return [version.number for version in list_versions(folder / "classifier")]
+
+
+def test_a_pushed_version_is_what_the_cluster_serves(api, push):
+    pushed = push()
     assert pushed.get_string_custom_property("pushed_version") == "1"
     assert api.served == [{"pvc://models/classifier/1": 100}]
 
 
-def test_a_push_that_the_cluster_does_not_take_fails(api, tmp_path):
+def test_a_push_that_the_cluster_does_not_take_fails_and_may_be_tried_again(api, push, tmp_path):
     api.bad["pvc://models/classifier/1"] = "fails"
     with pytest.raises(RolloutError, match="ModelLoadFailed"):
-        _push(tmp_path)
+        push()
     assert not (tmp_path / "classifier" / "1").exists()
+    assert push().get_string_custom_property("pushed_version") == "2"
+
+
+def test_old_versions_stay_until_the_new_one_is_live(api, push, tmp_path):
+    """Here the oldest one serves in the cluster, as where a rollback did not reach it."""
+    for content in ("one", "two"):
+        model = tmp_path / content
+        model.mkdir()
+        (model / "saved_model.pb").write_text(content)
+        publish(model, tmp_path / "classifier", schema=None, facts={})
+    api.put("pvc://models/classifier/1")
+    api.bad["pvc://models/classifier/3"] = "fails"
+    with pytest.raises(RolloutError, match="again, as before"):
+        push("three", keep=2)
+    assert _numbers(tmp_path) == [1, 2, 3]
+    assert api.aim == ("pvc://models/classifier/1", None)
+    push("four", keep=2)
+    assert _numbers(tmp_path) == [2, 4]

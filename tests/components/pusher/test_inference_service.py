@@ -1,5 +1,6 @@
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 import urllib3
 
 from components.errors import ClusterError, EffnetError, RolloutError
-from components.model_versions import Version, serving_version
-from components.pusher import inference_service, kubernetes_api
-from components.pusher.inference_service import check_access, go_live
+from components.model_versions import Version, list_versions, roll_back, serving_version
+from components.pusher import kubernetes_api, rollout
+from components.pusher.inference_service import check_access, follow, go_live
 from components.pusher.kubernetes_config import KubernetesConfig
 from tests.components.pusher import kube_api
 
@@ -36,7 +37,7 @@ def settings() -> Callable[..., KubernetesConfig]:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., object]]:
-    monkeypatch.setattr(inference_service, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.01)
     open_servers = []
 
     def start(**options: object) -> object:
@@ -127,7 +128,7 @@ def test_a_version_that_does_not_get_ready_is_undone(
     assert api.aim == (OLD, None)
     assert api.served == [{OLD: 100}]
     assert _serving_number(version) == 1
-    assert (version.path.parent / ".withdrawn" / "2" / "saved_model.pb").is_file()
+    assert (version.path.parent / ".failed" / "2" / "saved_model.pb").is_file()
 
 
 def test_a_version_that_fails_at_its_second_step_gets_no_further_request(
@@ -236,6 +237,162 @@ def test_a_request_whose_answer_is_lost_is_not_done_twice(cluster, settings, ver
     assert api.served[-1] == {NEW: 100}
 
 
+def test_a_service_whose_creation_was_not_answered_is_deleted_again(cluster, settings, version):
+    api = cluster()
+    api.bad[NEW] = "never"
+    api.answers = [("create", kube_api.LOST)]
+    with pytest.raises(RolloutError, match=r"was deleted. Version 2 was withdrawn"):
+        go_live(settings(), version, new=True)
+    assert api.service is None
+
+
+def test_a_service_that_somebody_else_created_meanwhile_stays(cluster, settings, version):
+    api = cluster()
+    api.bad[NEW] = "never"
+    api.before["create"] = lambda: api.put(NEW)
+    with pytest.raises(RolloutError, match=r"left as it was. Version 2 was withdrawn"):
+        go_live(settings(), version, new=True)
+    assert api.aim == (NEW, None)
+
+
+@pytest.mark.parametrize("former", [OLD, "pvc://models/classifier/9"])
+def test_a_rollback_during_a_rollout_ends_it_and_is_followed(cluster, settings, version, former):
+    """Also where something else than the version that serves now had the requests before."""
+    api = cluster()
+    api.put(former)
+    api.bad[NEW] = "never"
+    api.before["patch"] = lambda: api.before.update(get=lambda: roll_back(version.path.parent))
+    with pytest.raises(
+        RolloutError, match=r"version 1 serves in .* by now.* serves version 1, as the folder says"
+    ):
+        go_live(settings(ready_seconds=20), version, new=True)
+    assert api.aim == (OLD, None)
+    assert (version.path.parent / ".withdrawn" / "2").is_dir(), "by hand, so it stays refused"
+    assert not (version.path.parent / ".failed").exists()
+
+
+def test_a_rollback_while_a_step_is_watched_ends_the_rollout(cluster, settings, version):
+    api = cluster()
+    api.put(OLD)
+
+    def go_back() -> None:
+        while {NEW: 10, OLD: 90} not in api.served:
+            time.sleep(0.01)
+        roll_back(version.path.parent)
+
+    person = threading.Thread(target=go_back)
+    person.start()
+    with pytest.raises(RolloutError, match=r"version 1 serves in .* by now"):
+        go_live(settings(steps=[10, 100], step_seconds=60, ready_seconds=20), version, new=True)
+    person.join()
+    assert api.aim == (OLD, None)
+    assert all(shares.get(NEW, 0) <= 10 for shares in api.served)
+
+
+def test_a_service_that_cannot_follow_a_rollback_is_told_with_what_mends_it(
+    cluster, settings, version
+):
+    api = cluster()
+    api.put(OLD)
+    api.bad[NEW] = "never"
+
+    def go_back() -> None:
+        roll_back(version.path.parent)
+        api.answers.extend([("get", 403)])
+
+    api.before["patch"] = lambda: api.before.update(get=go_back)
+    with pytest.raises(RolloutError, match=r"forbids to get .* kubectl patch .*classifier/1") as e:
+        go_live(settings(ready_seconds=20), version, new=True)
+    assert "version 1 serves in" in str(e.value)
+
+
+def test_a_hold_during_a_rollout_undoes_it(cluster, settings, version):
+    api = cluster()
+    api.put(OLD)
+    api.bad[NEW] = "never"
+    hold = version.path.parent / ".hold"
+    api.before["patch"] = lambda: api.before.update(get=hold.touch)
+    with pytest.raises(
+        RolloutError, match=r"pushing is on hold.*again, as before. Version 2 was withdrawn"
+    ):
+        go_live(settings(ready_seconds=20), version, new=True)
+    assert api.aim == (OLD, None)
+    assert _serving_number(version) == 1
+
+
+def test_under_a_hold_the_cluster_still_gets_what_serves(cluster, settings, version):
+    api = cluster()
+    api.put(NEW)
+    first = roll_back(version.path.parent)
+    go_live(settings(), first, new=False)
+    assert api.aim == (OLD, None)
+
+
+@pytest.mark.parametrize("mode", ["Knative", "Standard"])
+def test_the_service_follows_a_rollback(cluster, settings, version, mode):
+    api = cluster(mode=mode)
+    api.put(NEW)
+    follow(settings(steps=[10, 100]), roll_back(version.path.parent))
+    assert api.aim == (OLD, None)
+    assert api.served == [{NEW: 100}, {OLD: 100}]
+
+
+def test_a_service_that_is_half_way_follows_without_giving_the_new_version_more(
+    cluster, settings, version
+):
+    api = cluster()
+    api.put(OLD)
+    api.change({"spec": {"predictor": {"canaryTrafficPercent": 10, "model": {"storageUri": NEW}}}})
+    api.reconcile()
+    follow(settings(), roll_back(version.path.parent))
+    assert api.aim == (OLD, None)
+    assert api.patches[0]["spec"]["predictor"]["canaryTrafficPercent"] == 0
+    assert all(shares.get(NEW, 0) <= 10 for shares in api.served)
+
+
+def test_two_that_follow_the_same_version_do_not_give_way_to_each_other(cluster, settings, version):
+    api = cluster()
+    api.put(OLD)
+    api.change({"spec": {"predictor": {"canaryTrafficPercent": 10, "model": {"storageUri": NEW}}}})
+    api.reconcile()
+    first = roll_back(version.path.parent)
+    failures = []
+
+    def follow_it() -> None:
+        try:
+            follow(settings(ready_seconds=20), first)
+        except EffnetError as error:
+            failures.append(error)
+
+    both = [threading.Thread(target=follow_it) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert failures == []
+    assert api.aim == (OLD, None)
+
+
+def test_who_follows_ends_where_another_version_begins_to_serve(cluster, settings, version):
+    api = cluster()
+    api.put(NEW)
+    api.bad[OLD] = "never"
+    first = roll_back(version.path.parent)
+    back = version.path.parent / ".withdrawn" / "2"
+    api.before["patch"] = lambda: api.before.update(get=lambda: back.rename(version.path))
+    with pytest.raises(RolloutError, match=r"version 2 serves in .* by now"):
+        follow(settings(ready_seconds=20), first)
+
+
+def test_a_version_that_failed_may_be_pushed_again(cluster, settings, version):
+    api = cluster()
+    api.put(OLD)
+    api.bad[NEW] = "never"
+    with pytest.raises(RolloutError):
+        go_live(settings(), version, new=True)
+    assert [found.state for found in list_versions(version.path.parent)] == ["serving", "failed"]
+
+
 @pytest.mark.parametrize(
     ("verb", "status", "words"),
     [
@@ -287,11 +444,11 @@ def test_an_interrupted_rollout_is_undone(cluster, settings, version, monkeypatc
     def nap(seconds: float) -> None:
         left = next(naps, None)
         if left is None:
-            monkeypatch.setattr(inference_service.time, "sleep", sleep)
+            monkeypatch.setattr(rollout.time, "sleep", sleep)
             raise KeyboardInterrupt
         sleep(left)
 
-    monkeypatch.setattr(inference_service.time, "sleep", nap)
+    monkeypatch.setattr(rollout.time, "sleep", nap)
     with pytest.raises(KeyboardInterrupt):
         go_live(settings(ready_seconds=5), version, new=True)
     assert api.aim == (OLD, None)

@@ -8,7 +8,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from components.model_versions import list_versions, roll_back, serving_version
+from components.model_versions import list_versions, release, roll_back, serving_version
 from components.pusher import executor
 from components.serving_baseline import executor as baseline_executor
 from components.serving_baseline.driver import SERVING_STATE
@@ -39,14 +39,14 @@ def baseline(tmp_path, model_dir, monkeypatch):
 
 
 @pytest.fixture
-def push(tmp_path, model_dir):
+def push(tmp_path, model_dir, evaluation):
     """Runs the executor for a model of a given content; returns its artifact."""
 
     def do(content, baseline, blessed=1, keep=None):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model-{content}")
         saved = Path(model.uri) / "Format-Serving"
-        saved.mkdir(parents=True)
+        saved.mkdir(parents=True, exist_ok=True)
         (saved / "saved_model.pb").write_text(content)
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", blessed)
@@ -54,6 +54,8 @@ def push(tmp_path, model_dir):
         schema.uri = str(tmp_path / "schema")
         Path(schema.uri).mkdir(exist_ok=True)
         (Path(schema.uri) / "schema.pbtxt").touch()
+        judged = standard_artifacts.ModelEvaluation()
+        judged.uri = str(evaluation)
         pushed = standard_artifacts.PushedModel()
         destination = pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(model_dir))
@@ -64,6 +66,7 @@ def push(tmp_path, model_dir):
                 "model_blessing": [blessing],
                 "schema": [schema],
                 "baseline": [baseline],
+                "evaluation": [judged],
             },
             {"pushed_model": [pushed]},
             {
@@ -144,4 +147,20 @@ def test_a_change_between_driver_and_executor_ends_the_run(push, baseline):
 def test_facts_are_json_values(push, baseline, model_dir):
     push("one", baseline())
     facts = json.loads((model_dir / "1" / "assets.extra" / "model.json").read_text())
-    assert set(facts) == {"digest", "run_id", "pushed_at"}
+    assert set(facts) == {"digest", "run_id", "pushed_at", "metrics"}
+
+
+def test_a_version_tells_how_it_was_judged_when_it_was_pushed(push, baseline, model_dir):
+    push("one", baseline())
+    metrics = {"accuracy": 0.75, "examples": 4.0, "macro_f1": 0.75, "auc": None}
+    assert serving_version(model_dir).facts["metrics"] == metrics
+
+
+def test_a_model_that_a_person_took_back_stays_away_after_the_release(push, baseline, model_dir):
+    push("one", baseline())
+    push("two", baseline())
+    roll_back(model_dir)
+    release(model_dir)
+    assert "'effnet models promote 2' makes it serve again" in withheld(push("two", baseline()))
+    assert serving_version(model_dir).number == 1
+    assert withheld(push("three", baseline())) == ""
