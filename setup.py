@@ -71,6 +71,8 @@ setup(
             # An S3 server for the tests, and what its HTTP side needs.
             "moto[s3]>=5.1,<6",
             "flask-cors>=5",
+            # The same for GCS; its versions are dates.
+            "gcp-storage-emulator>=2026.7",
             "mypy>=1.13,<3",
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",

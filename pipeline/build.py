@@ -35,6 +35,7 @@ from pipeline.digests import code_digest, file_digest
 from trainer.config import resolve_image_size
 
 _CONTRACT = ("components.features", "components.image_ops", "components.model_versions")
+_LEARNT = "components.learnt_images"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         data_path=locations.data,
         data_config=config.data,
         splits_config=config.splits,
-        code_digest=code_digest("components.image_example_gen", *_CONTRACT),
+        code_digest=code_digest("components.image_example_gen", _LEARNT, *_CONTRACT),
     )
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=_statistics_options()
@@ -107,6 +108,7 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         schema=checks[0].outputs["reference"],
         baseline=baseline.outputs["baseline"],
         evaluation=evaluator.outputs["evaluation"],
+        ingestion=example_gen.outputs["ingestion"],
         model_dir=locations.model_dir,
         facts={"run_id": run_id, "splits": config.splits.model_dump_json()},
         keep=config.serving.keep_versions,
@@ -226,7 +228,9 @@ def _evaluator(
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["baseline"],
         gate_config=config.gate,
-        code_digest=code_digest("components.evaluator", "components.serving_baseline", *_CONTRACT),
+        code_digest=code_digest(
+            "components.evaluator", "components.serving_baseline", _LEARNT, *_CONTRACT
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 Exit status of `effnet run` and `effnet demo`: 0 the model was pushed, or the very model serves
 already; 3 the gate refused it, or it passed and was withheld (a hold, or another version serves by
 now); 2 bad input or configuration; 1 a fault, or an interrupted run.
+`effnet submit --wait`: as `effnet run`; 0 also of a run that succeeded but left no summary to read.
 `effnet predict`: 0; 2 also where an image named can't be read, or none of a folder.
 """
 
@@ -22,14 +23,17 @@ from pipeline import demo as demo_data
 from pipeline import predict_command
 from pipeline.backbone_table import backbone_table
 from pipeline.clean import clean as clean_output
-from pipeline.cli_parts import ConfigOption, OutputOption
+from pipeline.cli_parts import ConfigOption, OutputOption, SetOption
 from pipeline.cli_parts import errors_told as _errors_told
+from pipeline.compile_command import compile_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
+from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute
 from pipeline.lock import hold, usable
 from pipeline.models_commands import models_app
+from pipeline.notify import refusals_told
 from pipeline.options import effective_config
 from pipeline.preflight import preflight
 from pipeline.terminal import Display, make_console, make_display
@@ -46,16 +50,15 @@ app = typer.Typer(
 schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
 app.add_typer(models_app, name="models")
+app.command("compile")(compile_pipeline)
+app.command()(submit)
+app.add_typer(schedule_app, name="schedule")
 
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="Short for trainer.backbone.")
 ]
 SearchOption = Annotated[
     bool, typer.Option("--search", help="Try members of the family from small to large first.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
 ]
 WaitOption = Annotated[
     float,
@@ -298,14 +301,15 @@ def _settings_of_last_run(
 
 
 def _run(request: Request, display: Display, as_json: bool) -> None:
-    display.note(preflight(request.config, request.data, request.output))
-    held = read_hold(request.output.serving(request.config.serving.model_name))
-    if held is not None:
-        display.note(
-            f"warning: pushing is {held}: the run judges and reports, but pushes nothing unless "
-            "'effnet models release' comes before its end"
-        )
-    summary = launch(request, display)
+    with refusals_told(request.config, display.note):
+        display.note(preflight(request.config, request.data, request.output))
+        held = read_hold(request.output.serving(request.config.serving.model_name))
+        if held is not None:
+            display.note(
+                f"warning: pushing is {held}: the run judges and reports, but pushes nothing "
+                "unless 'effnet models release' comes before its end"
+            )
+        summary = launch(request, display)
     print_verdict(make_console(_people(as_json)), summary, request.output)
     if as_json:
         print(summary.to_json())

@@ -13,6 +13,8 @@ from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_validator.config import ServingCheckConfig
 from components.settings import Settings
 from pipeline.beam_config import BeamConfig
+from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.notify_config import NotifyConfig
 from trainer.config import TrainConfig, TransformConfig
 
 METADATA_PASSWORD_VARIABLE = "EFFNET_METADATA_PASSWORD"
@@ -95,3 +97,7 @@ class PipelineConfig(Settings):
     serving: ServingConfig = Field(ServingConfig(), description="what is pushed")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata")
     beam: BeamConfig = Field(BeamConfig(), description="Apache Beam: where the data nodes compute")
+    kubeflow: KubeflowConfig = Field(
+        KubeflowConfig(), description="on a cluster: see `effnet compile`"
+    )
+    notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline import notify
 from pipeline.clean import clear_scratch
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
@@ -63,7 +64,13 @@ def launch(
             # A full disk, most of all: the summary still says so, to --json at least.
             outcome = Outcome.failed("fault", f"the run could not go on: {error}")
         clear_scratch(request.output)  # first, so that a full disk has room for the summary
-        return _close(run, request, outcome, progress, display)
+        summary = _close(run, request, outcome, progress)
+        _write(run, summary, display)
+    told = notify.tell(request.config, summary)
+    if told != summary:
+        display.note(f"warning: {told.warnings[-1]}")
+        _write(run, told, display)
+    return told
 
 
 def _run(
@@ -92,12 +99,10 @@ def _without_outcome(run: RunFolder, end: End) -> Outcome:
     return Outcome.failed("fault", message)
 
 
-def _close(
-    run: RunFolder, request: Request, outcome: Outcome, progress: Progress, display: Display
-) -> Summary:
+def _close(run: RunFolder, request: Request, outcome: Outcome, progress: Progress) -> Summary:
     if outcome.images == Images():  # It ended early, but may have counted them.
         outcome = outcome.model_copy(update={"images": Images(**progress.images)})
-    summary = Summary.of(
+    return Summary.of(
         outcome,
         run_id=run.id,
         backbone=outcome.backbone or request.config.trainer.backbone,
@@ -105,8 +110,10 @@ def _close(
         seconds={**progress.seconds(), "total": round(time.time() - progress.started, 3)},
         warnings=tuple(progress.warnings),
     )
+
+
+def _write(run: RunFolder, summary: Summary, display: Display) -> None:
     try:
         write_atomically(run.summary, summary.to_json() + "\n")
     except OSError as error:
         display.note(f"warning: {run.summary} could not be written: {error}")
-    return summary

@@ -1,31 +1,21 @@
 """What became of a run, read from its artifacts."""
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tfx import types
-from tfx.components.evaluator import constants as evaluator_constants
 from tfx.types import artifact_utils
-from tfx.utils import path_utils
 
-from components import features, run_events
+from components import run_events
 from components.data_check import executor as data_check
-from components.evaluator import verdict as gate
-from components.evaluator.measured import OVERALL, read_metrics
-from components.evaluator.rules import slice_name
-from components.evaluator.verdict import Verdict
 from components.image_example_gen import report as ingestion_report
-from components.model_versions import Version, read_training
-from components.pusher.executor import DESTINATION_PROPERTY, NEW_PROPERTY, WITHHELD_PROPERTY
-from components.serving_baseline.executor import has_model
-from components.serving_validator import report as serving_report
-from components.serving_validator.report import ServingReport
+from pipeline.comparison_warnings import comparison_warnings
 from pipeline.config import PipelineConfig
 from pipeline.layout import RunFolder
+from pipeline.node_facts import collect_all, compose
 from pipeline.progress import Progress
-from pipeline.summary import Images, Outcome, Search
+from pipeline.summary import Outcome
 from trainer.step_up import TABLE_FILE
 
 Outputs = Mapping[str, list[types.Artifact]]
@@ -45,87 +35,10 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     missing = [key for key in needed if key not in outputs]
     if missing:
         raise RuntimeError(f"the pipeline ended without its outputs {', '.join(missing)}")
-    evaluation = artifact_utils.get_single_uri(outputs["evaluation"])
-    candidate, baseline = read_metrics(evaluation)
-    verdict = Verdict.read((Path(evaluation) / gate.FILE).read_text(encoding="utf-8"))
-    for warning in _comparison_warnings(config, verdict, outputs):
+    facts = collect_all(outputs)
+    for warning in comparison_warnings(config, facts):
         run_events.warn(warning)
-    blessed = outputs["blessing"][0].get_int_custom_property(
-        evaluator_constants.ARTIFACT_PROPERTY_BLESSED_KEY
-    )
-    pushed = outputs["pushed_model"][0]
-    new = pushed.get_int_custom_property(NEW_PROPERTY)
-    withheld = pushed.get_string_custom_property(WITHHELD_PROPERTY) or None
-    serving = _serving_report(outputs)
-    refused = withheld or not blessed or (serving and not serving.passed)
-    return Outcome(
-        verdict="refused" if refused else "pushed" if new else "unchanged",
-        withheld=withheld,
-        rules=verdict.rules,
-        serving=serving,
-        comparison=verdict.comparison,
-        metrics={**candidate[OVERALL], **verdict.metrics},
-        baseline=None if baseline is None else {**baseline[OVERALL], **(verdict.baseline or {})},
-        slices={slice_name(part): dict(row) for part, row in candidate.items() if part},
-        images=image_counts(artifact_utils.get_single_uri(outputs["ingestion"])),
-        pushed_path=pushed.get_string_custom_property(DESTINATION_PROPERTY) or None,
-        backbone=read_training(_model_path(outputs["model"])).get("backbone"),
-        search=_search(outputs),
-    )
-
-
-def _serving_report(outputs: Outputs) -> ServingReport | None:
-    """Returns what the check on a real server found; None if it is off, or the gate refused."""
-    if "infra_blessing" not in outputs:
-        return None
-    folder = Path(artifact_utils.get_single_uri(outputs["infra_blessing"]))
-    report = ServingReport.model_validate_json((folder / serving_report.FILE).read_text("utf-8"))
-    return report if report.rules else None
-
-
-def _model_path(models: list[types.Artifact]) -> Path:
-    return Path(path_utils.serving_model_path(artifact_utils.get_single_uri(models)))
-
-
-def _search(outputs: Outputs) -> Search | None:
-    if "tuner_results" not in outputs:
-        return None
-    folder = Path(artifact_utils.get_single_uri(outputs["tuner_results"]))
-    return Search.model_validate_json((folder / TABLE_FILE).read_text(encoding="utf-8"))
-
-
-def _comparison_warnings(
-    config: PipelineConfig, verdict: Verdict, outputs: Outputs
-) -> Iterator[str]:
-    """Yields what makes the comparison with the model that serves less than it seems."""
-    comparison = verdict.comparison
-    if comparison is None:
-        return
-    new, dropped = comparison.new_classes, comparison.dropped_classes
-    if new or dropped:
-        changes = [f"new: {', '.join(new)}"] * bool(new)
-        changes += [f"no longer there: {', '.join(dropped)}"] * bool(dropped)
-        yield (
-            f"the classes have changed ({'; '.join(changes)}): the model that serves knows those "
-            f"of {comparison.images} of {comparison.images + comparison.left_out} test images, "
-            "and the two were compared on those"
-        )
-    report = ingestion_report.read_report(artifact_utils.get_single_uri(outputs["ingestion"]))
-    if not set(features.SPLITS) <= set(report["official_splits"]):
-        trained_by = _splits_of_baseline(artifact_utils.get_single_instance(outputs["baseline"]))
-        if trained_by not in (None, config.splits.model_dump(mode="json")):
-            yield (
-                "the model that serves was trained with other settings of splits, so it may have "
-                "seen images that test holds now, and do better on them than it should"
-            )
-
-
-def _splits_of_baseline(baseline: types.Artifact) -> object:
-    """Returns the settings of splits that the model which served was trained with, if told."""
-    if not has_model(baseline):
-        return None
-    told = Version(0, _model_path([baseline])).facts.get("splits")
-    return None if told is None else json.loads(told)
+    return compose(facts)
 
 
 def tell_again(outputs: Outputs, progress: Progress) -> None:
@@ -143,10 +56,3 @@ def keep_search(outputs: Outputs, run: RunFolder) -> None:
         folder = Path(artifact_utils.get_single_uri(outputs["tuner_results"]))
         for file in folder.glob(f"{Path(TABLE_FILE).stem}.*"):
             shutil.copy(file, run.path)
-
-
-def image_counts(ingestion_uri: str) -> Images:
-    """Returns the number of images by split, and of those set aside."""
-    report = ingestion_report.read_report(ingestion_uri)
-    counts = {split: sum(report["images"][split].values()) for split in features.SPLITS}
-    return Images(**counts, rejected=report["rejected"]["count"])

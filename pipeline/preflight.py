@@ -7,6 +7,7 @@ from typing import Any
 
 from components import features
 from components.errors import ConfigError, DataError, OutputError
+from components.evaluator.config import EACH
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
@@ -41,6 +42,7 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
         ClusterError: if the cluster that is to serve can't be used as it is set.
     """
     config.metadata.password()
+    config.notify.address()
     _check_schema(config)
     serving = serving_version(output.serving(config.serving.model_name))
     serving_state(serving)  # Reads its record: damage would show after the training only.
@@ -109,7 +111,7 @@ def _check_slices(config: PipelineConfig, listing: Listing) -> None:
         for column, value in rule.slice.items():
             where = f"gate.rules.{number}.slice"
             _check_column(where, column, columns)
-            if column not in _MEASURED:
+            if column not in _MEASURED and value != EACH:
                 values = {_value(item, column) for item in listing.items}
                 _check_known(where, value, values, f"no image has {column} =")
     _check_classes(config, {item.label for item in listing.items})
@@ -117,7 +119,7 @@ def _check_slices(config: PipelineConfig, listing: Listing) -> None:
 
 def _check_classes(config: PipelineConfig, classes: Collection[str]) -> None:
     for number, rule in enumerate(config.gate.rules):
-        if rule.of_class is not None:
+        if rule.of_class not in (None, EACH):
             where = f"gate.rules.{number}.class"
             _check_known(where, rule.of_class, classes, "no image has label =")
         if rule.metric == "top_k_accuracy" and rule.k >= len(classes):

@@ -87,6 +87,7 @@ class Outcome(Record):
     metrics: dict[str, float | None] = Field(default_factory=dict)
     baseline: dict[str, float | None] | None = None  # of the model that served, on these images
     comparison: Comparison | None = None  # with the model that serves, image by image
+    seen: int | None = None  # test images that the model that serves has learnt from, if recorded
     serving: ServingReport | None = None  # by the candidate on a real model server
     slices: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: Images = Images()
@@ -117,6 +118,7 @@ class Summary(Outcome):
     """The outcome with what the command itself knows of the run; written as summary.json."""
 
     run_id: str
+    kubeflow_run: str | None = None  # the id that Kubeflow gave it, if it ran there
     data: str
     seconds: dict[str, float]
     versions: dict[str, str] = Field(default_factory=library_versions)

@@ -1,10 +1,13 @@
 """Rules of the gate: what a candidate must reach on the held-out test images to go live."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from components import features
 from components.settings import Settings, nearest
+
+EACH = "*"  # in place of a class or a column's value: every one, each with a bound of its own
 
 # What a rule can judge, and of which class or order it must say more.
 OF_A_CLASS = frozenset({"precision", "recall"})
@@ -34,11 +37,14 @@ class RuleConfig(Settings):
     )
     slice: dict[str, str] = Field(
         {},
-        description="judge only images with this value in this column, e.g. {label: hat}; empty: "
-        "all of them",
+        description="judge only images with this value in this column, e.g. {label: hat}; with '*' "
+        "in place of the value: each that the test images have, apart; empty: all images",
     )
     of_class: str | None = Field(
-        None, alias="class", description="whose precision or recall; none for the other metrics"
+        None,
+        alias="class",
+        description="whose precision or recall; '*': each class's, "
+        "apart; none for the other metrics",
     )
     k: int = Field(5, ge=2, description="of top_k_accuracy: right among this many likeliest")
     min: float | None = Field(None, description="least value allowed")
@@ -59,7 +65,12 @@ class RuleConfig(Settings):
         "max_decline of some hundredths",
     )
     min_examples: int = Field(
-        1, ge=1, description="fewer test images than this in the slice fail the rule"
+        1,
+        ge=1,
+        description="least number of test images in the slice, and with class, of that class in it",
+    )
+    few_examples: Literal["refuse", "pass"] = Field(
+        "refuse", description="what a bound comes to, by which fewer images than that are judged"
     )
 
     @field_validator("metric")
@@ -88,6 +99,16 @@ class RuleConfig(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _slices_hold_images(self) -> Self:
+        for column in (features.ID, features.CONTENT_HASH):
+            if self.slice.get(column) == EACH:
+                raise ValueError(
+                    f"slice: {{{column}: '*'}} would be a slice of each single image; name a "
+                    "column whose values images share"
+                )
+        return self
+
     @property
     def part(self) -> tuple[tuple[str, str], ...]:
         """The slice as column and value, sorted; empty for all images."""
@@ -106,6 +127,13 @@ class GateConfig(Settings):
     )
     slices: tuple[str, ...] = Field(
         (), description="columns to report by, beside the label; rules may name others"
+    )
+    max_unknown_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="greatest share of test images of classes that the candidate does not know: no "
+        "rule can count them, and more refuse it",
     )
     class_order: tuple[str, ...] | None = Field(
         None,

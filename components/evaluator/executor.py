@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
+from components import features, learnt_images
 from components.evaluator.config import GateConfig
 from components.evaluator.extractors import NAME
 from components.evaluator.predictions import read_predictions, recording
@@ -43,10 +45,11 @@ class Executor(tfx_executor.Executor):
             output_dict[standard_component_specs.EVALUATION_KEY]
         )
         config = GateConfig.parse_json(exec_properties[GATE_CONFIG])
-        with recording(evaluation, config.columns):
+        with recording(evaluation, sorted({*config.columns, features.CONTENT_HASH})):
             super().Do(inputs, output_dict, {**exec_properties, "custom_extractors": NAME})
         baseline = _classes(inputs, _BASELINE) if _BASELINE in inputs else None
-        verdict = judge(config, read_predictions(evaluation, _classes(inputs, _MODEL), baseline))
+        predictions = read_predictions(evaluation, _classes(inputs, _MODEL), baseline)
+        verdict = judge(config, predictions, _learnt(inputs))
         (Path(evaluation) / FILE).write_text(verdict.model_dump_json(indent=2), encoding="utf-8")
         _bless(verdict, output_dict)
 
@@ -71,6 +74,13 @@ def _has_another_baseline(inputs: dict[str, list[types.Artifact]]) -> bool:
 
 def _classes(inputs: dict[str, list[types.Artifact]], key: str) -> list[str]:
     return read_training(_path(inputs, key))["classes"]
+
+
+def _learnt(inputs: dict[str, list[types.Artifact]]) -> np.ndarray | None:
+    """What the model that serves has learnt from; None where none is compared, or not told."""
+    if _BASELINE not in inputs:
+        return None
+    return learnt_images.read(_path(inputs, _BASELINE) / features.EXTRA)
 
 
 def _path(inputs: dict[str, list[types.Artifact]], key: str) -> Path:

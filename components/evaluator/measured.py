@@ -8,7 +8,7 @@ from tensorflow_model_analysis.api.model_eval_lib import load_eval_result
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features
-from components.evaluator.config import GateConfig
+from components.evaluator.config import EACH, GateConfig
 
 # TFMA's classes, and our names of what they save.
 _METRICS = {
@@ -30,7 +30,7 @@ def eval_config(config: GateConfig) -> config_pb2.EvalConfig:
     No threshold is among it: `components.evaluator.rules` judges.
     """
     columns = sorted({features.LABEL, *config.slices})
-    asked = {rule.part for rule in config.rules} - {OVERALL}
+    asked = sorted({rule.part for rule in config.rules} - {OVERALL})
     model = config_pb2.ModelSpec(
         signature_name=features.SERVING_SIGNATURE,
         preprocessing_function_names=[features.LABELS_SIGNATURE],
@@ -44,9 +44,16 @@ def eval_config(config: GateConfig) -> config_pb2.EvalConfig:
         slicing_specs=[
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=[name]) for name in columns),
-            *(config_pb2.SlicingSpec(feature_values=dict(part)) for part in sorted(asked)),
+            *(_slicing(part) for part in asked),
         ],
         metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
+    )
+
+
+def _slicing(part: Slice) -> config_pb2.SlicingSpec:
+    return config_pb2.SlicingSpec(
+        feature_keys=[column for column, value in part if value == EACH],
+        feature_values={column: value for column, value in part if value != EACH},
     )
 
 

@@ -5,33 +5,70 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components import features
 from components.evaluator.config import LOWER_IS_BETTER, GateConfig, RuleConfig
+from components.evaluator.each import each
 from components.evaluator.evidence import CONFIDENCE, bootstrap_interval, mcnemar
 from components.evaluator.metrics import NotComputableError, measure
 from components.evaluator.predictions import Answers, Predictions
 from components.evaluator.verdict import Comparison, Rule, Verdict
+from components.learnt_images import among
 
 # Beside what TFMA measures.
 _TOLD = ("balanced_accuracy", "macro_f1", "auc", "expected_calibration_error")
+_SHOWN = 10
 
 
-def judge(config: GateConfig, predictions: Predictions) -> Verdict:
+def judge(
+    config: GateConfig, predictions: Predictions, learnt: np.ndarray | None = None
+) -> Verdict:
     """Returns each bound of each rule with the value it met and whether that passed.
 
-    A bound without a value is not met. There is one exception, which is told: a bound against
-    the model that serves does not count where this model knows none of the images' classes.
+    A bound without a value is not met. Two exceptions are told: a bound against the model that
+    serves does not count where this model knows none of the images' classes, nor one on too few
+    images whose rule lets that pass.
+
+    Args:
+        config: the rules.
+        predictions: the answers to all test images.
+        learnt: what the model that serves has learnt from, by `components.learnt_images`; None
+            where it isn't known.
     """
     rules = [
         verdict
         for rule in config.rules
-        for verdict in _Judge(rule, config.class_order, predictions).verdicts()
+        for one in each(rule, predictions)
+        for verdict in _Judge(one, config.class_order, predictions).verdicts()
     ]
     baseline = predictions.baseline
+    seen = None
+    if baseline is not None and learnt is not None:
+        seen = among(learnt, predictions.columns[features.CONTENT_HASH])
     return Verdict(
-        rules=tuple(rules),
-        comparison=compare(predictions),
+        rules=(*_unknown_classes(config, predictions), *rules),
+        comparison=compare(predictions, seen),
         metrics=_overall(predictions.candidate),
         baseline=None if baseline is None else _overall(baseline),
+        seen=None if seen is None else int(seen.sum()),
+    )
+
+
+def _unknown_classes(config: GateConfig, predictions: Predictions) -> Iterator[Rule]:
+    """Yields the bound on images that no rule can count, if there are any."""
+    unknown = ~predictions.candidate.known
+    if not unknown.any():
+        return
+    names = sorted(set(predictions.columns[features.LABEL][unknown]))
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    share = float(unknown.mean())
+    yield Rule(
+        metric="images of unknown classes",
+        value=share,
+        bound=f"<= {config.max_unknown_share:g}",
+        passed=share <= config.max_unknown_share,
+        reason=f"{int(unknown.sum())} of {len(unknown)} test images are of classes that the "
+        f"candidate does not know ({shown}), and no other bound counts them",
+        examples=len(unknown),
     )
 
 
@@ -47,30 +84,44 @@ def _overall(answers: Answers) -> dict[str, float | None]:
     return found
 
 
-def compare(predictions: Predictions) -> Comparison | None:
-    """Compares the accuracies of candidate and serving model; None if there is nothing to."""
+def compare(predictions: Predictions, seen: np.ndarray | None = None) -> Comparison | None:
+    """Compares the accuracies of candidate and serving model; None if there is nothing to.
+
+    Args:
+        predictions: the answers to all test images.
+        seen: bool [images], which of them the serving model has learnt from; None: not known.
+    """
     if predictions.baseline is None:
         return None
     both = _known_by_both(predictions)
-    candidate, baseline = predictions.candidate[both], predictions.baseline[both]
-    if not both.any():
+    found = _compare(predictions, predictions.baseline, both)
+    if found is None or seen is None or not (both & seen).any():
+        return found
+    unseen = _compare(predictions, predictions.baseline, both & ~seen)
+    return found.model_copy(update={"unseen": unseen})
+
+
+def _compare(predictions: Predictions, served: Answers, rows: np.ndarray) -> Comparison | None:
+    """Compares on some of the images, whose class both know."""
+    if not rows.any():
         return None
+    candidate, baseline = predictions.candidate[rows], served[rows]
     right = [answers.right for answers in (candidate, baseline)]
     gain = right[0].astype(float) - right[1]
     test = mcnemar(*right)
-    known, served = set(candidate.classes), set(baseline.classes)
+    new, former = set(candidate.classes), set(baseline.classes)
     return Comparison(
         images=len(gain),
-        left_out=int((~both).sum()),
+        left_out=int((~rows).sum()),
         candidate=float(right[0].mean()),
         baseline=float(right[1].mean()),
         difference=float(gain.mean()),
-        interval=bootstrap_interval(lambda rows: gain[rows].mean(), len(gain), CONFIDENCE),
+        interval=bootstrap_interval(lambda drawn: gain[drawn].mean(), len(gain), CONFIDENCE),
         only_candidate=test.only_candidate,
         only_baseline=test.only_baseline,
         p_value=test.p_value,
-        new_classes=tuple(sorted(known - served)),
-        dropped_classes=tuple(sorted(served - known)),
+        new_classes=tuple(sorted(new - former)),
+        dropped_classes=tuple(sorted(former - new)),
     )
 
 
@@ -87,12 +138,12 @@ class _Judge:
         rule = self.rule
         if rule.min is not None or rule.max is not None:
             rows = self._rows() & self.predictions.candidate.known
-            value, reason = self._value(self.predictions.candidate[rows])
+            value, reason, excused = self._value(self.predictions.candidate[rows])
             if rule.min is not None:
-                passed = value is not None and value >= rule.min
+                passed = excused or (value is not None and value >= rule.min)
                 yield self._verdict(f">= {rule.min:g}", passed, value, reason, rows)
             if rule.max is not None:
-                passed = value is not None and value <= rule.max
+                passed = excused or (value is not None and value <= rule.max)
                 yield self._verdict(f"<= {rule.max:g}", passed, value, reason, rows)
         if rule.max_decline is not None and self.predictions.baseline is not None:
             yield self._change(rule.max_decline, self.predictions.baseline)
@@ -104,10 +155,10 @@ class _Judge:
         if self._unknown_to(baseline, rows):
             reason = "the model that serves knows none of these images' classes"
             return self._verdict(sign.format("(none)", decline), True, None, reason, rows)
-        value, lacking = self._value(self.predictions.candidate[rows])
-        reference, lacks = self._value(baseline[rows])
+        value, lacking, excused = self._value(self.predictions.candidate[rows])
+        reference, lacks, _ = self._value(baseline[rows])
         if value is None:
-            return self._verdict(sign.format("(unknown)", decline), False, None, lacking, rows)
+            return self._verdict(sign.format("(unknown)", decline), excused, None, lacking, rows)
         if reference is None:  # else a model that is at fault could never be replaced
             reason = f"does not count: of the model that serves, {lacks}"
             return self._verdict(sign.format("(none)", decline), True, value, reason, rows)
@@ -155,15 +206,27 @@ class _Judge:
         change = value - reference if self._lower_is_better else reference - value
         return round(change, 12)
 
-    def _value(self, answers: Answers) -> tuple[float | None, str | None]:
-        """The rule's metric, or why it has none."""
-        few = len(answers.labels) < self.rule.min_examples
-        if few and len(answers.labels):
-            return None, f"{len(answers.labels)} test images, fewer than {self.rule.min_examples}"
+    def _value(self, answers: Answers) -> tuple[float | None, str | None, bool]:
+        """The rule's metric, or why it has none, and whether that is let pass."""
+        few = self._few(answers)
+        if few is not None:
+            return None, few, self.rule.few_examples == "pass"
         try:
-            return self._measure(answers), None
+            return self._measure(answers), None, False
         except NotComputableError as error:
-            return None, str(error)
+            return None, str(error), False
+
+    def _few(self, answers: Answers) -> str | None:
+        """That the images which the metric is about are too few, in words."""
+        one, images = self.rule.of_class, answers.labels
+        if one in answers.classes:
+            images = images[images == answers.classes.index(one)]
+        if len(images) >= self.rule.min_examples:
+            return None
+        if not len(answers.labels):
+            return "no test image belongs to this slice"
+        of_class = "" if one is None else f" of class '{one}'"
+        return f"{len(images)} test images{of_class}, fewer than {self.rule.min_examples}"
 
     def _measure(self, answers: Answers) -> float:
         return measure(answers, self.rule, self.order)

@@ -42,7 +42,7 @@ class Comparison(Record):
 
     Attributes:
         images: how many these are.
-        left_out: test images of a class that one of the two does not know.
+        left_out: the other test images.
         candidate: its accuracy on them.
         baseline: the serving model's.
         difference: the former less the latter.
@@ -52,6 +52,8 @@ class Comparison(Record):
         p_value: McNemar's, exact and two-sided.
         new_classes: that the candidate knows and the serving model does not.
         dropped_classes: the other way round.
+        unseen: the same on those of the images that the serving model has not learnt from; None
+            where it has learnt from none or all of them, or this is not known.
     """
 
     images: int
@@ -65,6 +67,7 @@ class Comparison(Record):
     p_value: float
     new_classes: tuple[str, ...] = ()
     dropped_classes: tuple[str, ...] = ()
+    unseen: "Comparison | None" = None
 
 
 class Verdict(Record):
@@ -75,12 +78,15 @@ class Verdict(Record):
         comparison: None where nothing serves yet, or the very model does.
         metrics: of the candidate, beside what TFMA measures; None where one has no value.
         baseline: those of the model that serves.
+        seen: how many of the test images that model has learnt from; None where nothing is
+            compared, or this was not recorded when it was pushed.
     """
 
     rules: tuple[Rule, ...]
     comparison: Comparison | None = None
     metrics: dict[str, float | None] = Field(default_factory=dict)
     baseline: dict[str, float | None] | None = None
+    seen: int | None = None
 
     @property
     def passed(self) -> bool:

@@ -32,7 +32,8 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
 
     Outputs:
       examples: the images with what is known of them; see `components.features`.
-      ingestion: `report.json`, and `rejected.jsonl` with the images that were set aside.
+      ingestion: `report.json`, `rejected.jsonl` with the images that were set aside, and
+        `learnt_images.npy`, the table of `components.learnt_images`.
     """
 
     SPEC_CLASS = ImageExampleGenSpec

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -11,7 +12,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components import features
+from components import features, learnt_images
 from components.errors import DataError
 from components.image_example_gen import report as reports
 from components.image_example_gen import tfrecords
@@ -20,7 +21,7 @@ from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import Location, locate
 from components.image_example_gen.records import Checked, SetAside
 from components.image_example_gen.source import Item, Listing
-from components.image_example_gen.splits import divide
+from components.image_example_gen.splits import Division, divide
 from components.image_example_gen.steps import check_items, write_shard
 from components.image_example_gen.work_files import (
     read_lines,
@@ -54,7 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Args:
           input_dict: empty.
           output_dict: `examples` (Examples, with a folder of TFRecords for each split) and
-            `ingestion` (report.json and rejected.jsonl).
+            `ingestion` (report.json, rejected.jsonl and the table of `components.learnt_images`).
           exec_properties: `data_path`, and `data_config` and `splits_config` as JSON; where the
             driver has run, also `root`, `span` and `span_name`.
 
@@ -76,6 +77,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             reports.write_report(ingestion.uri, report, rejected)
             reports.announce(report)
             reports.refuse_unusable(report, rejected, config.max_rejected_share)
+            _keep_learnt(Path(ingestion.uri), division)
             self._write(division.splits, config, scratch, examples)
         finally:
             fileio.rmtree(scratch)
@@ -141,6 +143,15 @@ def _location(exec_properties: dict[str, Any], config: DataConfig) -> Location:
             exec_properties["root"], exec_properties["span"], exec_properties["span_name"]
         )
     return locate(exec_properties["data_path"], config.span)
+
+
+def _keep_learnt(folder: Path, division: Division) -> None:
+    images = learnt_images.learnt_images(
+        (image.facts.content_hash, image.item.label)
+        for split in (features.TRAIN, features.VAL)
+        for image in division.splits[split]
+    )
+    (folder / learnt_images.FILE).write_bytes(learnt_images.to_bytes(images))
 
 
 def _describe(examples: types.Artifact, location: Location) -> None:

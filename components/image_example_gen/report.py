@@ -27,8 +27,9 @@ def make_report(
 ) -> Report:
     """Sums up what was found, as JSON values.
 
-    layout, span; official_splits: those that the data names; images: split -> class -> count;
-    formats: format -> count; exif_rotated: count; rejected: count, share in [0, 1], by_reason;
+    layout, span; official_splits: those that the data names; grouped: count of images with a group;
+    images: split -> class -> count; formats: format -> count; exif_rotated: count;
+    rejected: count, share in [0, 1], by_reason;
     copies: sets of ids of the same content, with the ids that were dropped from a lesser split;
     contradictory_labels: ids and labels of the same content; ignored: suffix -> count of files;
     renamed: column -> feature.
@@ -40,6 +41,7 @@ def make_report(
         "layout": listing.layout,
         "span": location.span_name,
         "official_splits": sorted({image.item.split for image in kept if image.item.split}),
+        "grouped": sum(bool(image.item.group) for image in kept),
         "images": {
             split: dict(sorted(Counter(image.item.label for image in images).items()))
             for split, images in division.splits.items()

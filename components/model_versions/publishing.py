@@ -46,6 +46,7 @@ def publish(
     schema: Path | None,
     facts: Mapping[str, Any],
     expected: str | None = None,
+    extra: Mapping[str, bytes] | None = None,
 ) -> tuple[Version, bool]:
     """Makes a SavedModel the version that serves, unless it already does.
 
@@ -55,6 +56,7 @@ def publish(
         schema: kept with the version.
         facts: JSON values, recorded with the version.
         expected: `serving_state` of what the model was judged against; None: whatever serves.
+        extra: further files kept with the version, by name.
 
     Returns:
         The version, and whether it is new.
@@ -78,6 +80,8 @@ def publish(
         _check_free(model_dir, serving, expected)
         staging = scratch(model_dir)
         _stage(saved_model, staging, schema, {"digest": digest, **facts})
+        _add(staging / EXTRA, extra or {})
+        flush_tree(staging)
         version = _next_version(model_dir)
         move(staging, version.path)
         return version, True
@@ -127,7 +131,11 @@ def _stage(saved_model: Path, staging: Path, schema: Path | None, facts: Mapping
         shutil.copyfile(schema, extra / SCHEMA_FILE)
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     (extra / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
-    flush_tree(staging)
+
+
+def _add(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def _next_version(model_dir: Path) -> Version:

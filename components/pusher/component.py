@@ -8,6 +8,7 @@ from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils
 
 from components.pusher import executor
@@ -26,6 +27,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
         executor.BASELINE: ChannelParameter(type=standard_artifacts.Model),
         executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        executor.INGESTION: ChannelParameter(type=simple_artifacts.File),
     }
 
 
@@ -43,6 +45,7 @@ class Pusher(tfx_component.Pusher):
         schema: types.BaseChannel,
         baseline: types.BaseChannel,
         evaluation: types.BaseChannel,
+        ingestion: types.BaseChannel,
         model_dir: str,
         facts: dict[str, str],
         keep: int | None = None,
@@ -59,6 +62,8 @@ class Pusher(tfx_component.Pusher):
             baseline: channel of one Model, of ServingBaseline: what the model was judged against.
                 Nothing is pushed if another version serves by now.
             evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
+            ingestion: channel of one File, by ImageExampleGen: what the model has learnt from is
+                kept with the version.
             model_dir: folder of the model's versions.
             facts: recorded with the version. The run's id among them keeps the push from ever
                 being answered from the cache, since what serves may have changed meanwhile.
@@ -75,6 +80,7 @@ class Pusher(tfx_component.Pusher):
             schema=schema,
             baseline=baseline,
             evaluation=evaluation,
+            ingestion=ingestion,
             push_destination=destination,
             custom_config=json_utils.dumps({executor.FACTS: facts, executor.KEEP: keep}),
             kubernetes="" if kubernetes is None else kubernetes.model_dump_json(),

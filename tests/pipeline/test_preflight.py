@@ -70,9 +70,17 @@ def test_a_training_that_cannot_begin_is_told_before_the_data_is_read(
         )
 
 
-@pytest.mark.parametrize("rule", ["{label: dog}", "{format: jpeg}"])
-def test_slices_that_may_have_images_pass(preflight, image_folders, rule):
-    config = effective_config(sets=[f"gate.rules.0.slice={rule}"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "gate.rules.0.slice={label: dog}",
+        "gate.rules.0.slice={format: jpeg}",
+        "gate.rules.0.slice={label: '*'}",
+        "gate.rules.0={metric: recall, class: '*', min: 0.5}",
+    ],
+)
+def test_slices_that_may_have_images_pass(preflight, image_folders, setting):
+    config = effective_config(sets=[setting])
     assert preflight(config, str(image_folders)).startswith("found 12 images (folders)")
 
 

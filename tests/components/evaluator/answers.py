@@ -1,5 +1,6 @@
 """Predictions made up for tests of the gate."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,13 +30,19 @@ def certain_answers(classes: Sequence[str], labels: Sequence[str], given: Sequen
     return Answers(tuple(classes), np.eye(len(classes))[predicted], predicted, indices)
 
 
+def content_hash(number: int) -> str:
+    """Of the image in this place."""
+    return hashlib.sha256(f"{number}".encode()).hexdigest()
+
+
 def predictions(
     labels: Sequence[str],
     candidate: Answers,
     baseline: Answers | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Predictions:
-    texts = {features.LABEL: labels, **(columns or {})}
+    hashes = [content_hash(number) for number in range(len(labels))]
+    texts = {features.LABEL: labels, features.CONTENT_HASH: hashes, **(columns or {})}
     return Predictions(
         tuple(f"{number:04}" for number in range(len(labels))),
         {name: np.array(values, object) for name, values in texts.items()},

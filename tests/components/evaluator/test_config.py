@@ -25,6 +25,12 @@ def test_the_slices_of_rules_are_measured_and_no_threshold_is_left_to_tfma() -> 
     assert not any(metric.HasField("threshold") for metric in config.metrics_specs[0].metrics)
 
 
+def test_slices_of_each_value_are_measured_as_well() -> None:
+    config = eval_config(rules({**ACCURATE, "slice": {"label": "hat", "shop": "*"}}))
+    (found,) = [spec for spec in config.slicing_specs if spec.feature_values]
+    assert (list(found.feature_keys), dict(found.feature_values)) == (["shop"], {"label": "hat"})
+
+
 def test_columns_are_those_of_slices_and_rules() -> None:
     config = GateConfig.parse(
         {"rules": [{**ACCURATE, "slice": {"label": "a", "shop": "b"}}], "slices": ["finish"]}
@@ -44,6 +50,8 @@ def test_columns_are_those_of_slices_and_rules() -> None:
         ({**ACCURATE, "max_decline": 0.1, "confidence": 95}, "less than 1"),
         ({"metric": "precision", "min": 0.5}, "name it, e.g. class: hat"),
         ({**ACCURATE, "class": "hat"}, "slice: {label: hat}"),
+        ({**ACCURATE, "slice": {"id": "*"}}, "a slice of each single image"),
+        ({**ACCURATE, "few_examples": "skip"}, "'refuse' or 'pass'"),
         ({"metric": "quadratic_weighted_kappa", "min": 0.5}, "needs gate.class_order"),
         ({"metric": "top_k_accuracy", "k": 1, "min": 0.5}, "greater than or equal to 2"),
     ],

@@ -14,11 +14,12 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from components import features
+from components import features, learnt_images
 from components.evaluator.config import GateConfig
 from components.evaluator.executor import GATE_CONFIG, Executor
 from components.evaluator.measured import OVERALL, eval_config, read_metrics
 from components.evaluator.verdict import FILE, Verdict
+from components.image_example_gen.checks import content_hash
 from components.model_versions import model_digest
 from components.serving_baseline.executor import DIGEST_PROPERTY, VERSION_PROPERTY
 from trainer.config import StageConfig, TrainConfig
@@ -34,7 +35,7 @@ GATE = {
         {"metric": "accuracy", "min": 0.8},
         {"metric": "recall", "class": "red", "min": 0.6},
         {"metric": "log_loss", "max": 0.6},
-        {"metric": "accuracy", "max_decline": 0.05, "slice": {"shop": "b"}},
+        {"metric": "accuracy", "max_decline": 0.05, "slice": {"shop": "*"}},
     ]
 }
 
@@ -71,8 +72,10 @@ def transformed(label: str, seed: int) -> dict[str, tf.train.Feature]:
 
 
 def raw(label: str, seed: int) -> dict[str, tf.train.Feature]:
+    png = tf.io.encode_png(pixels(label, seed)).numpy()
     return {
-        features.IMAGE: bytes_feature(tf.io.encode_png(pixels(label, seed)).numpy()),
+        features.IMAGE: bytes_feature(png),
+        features.CONTENT_HASH: bytes_feature(content_hash(png).encode()),
         features.LABEL: bytes_feature(label.encode()),
         "shop": bytes_feature(b"ab"[seed % 2 : seed % 2 + 1]),
     }
@@ -93,11 +96,17 @@ def trained(tmp_path_factory) -> SimpleNamespace:
     examples = standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
     examples.split_names = artifact_utils.encode_split_names([features.TEST])
-    write_records(folder / "examples" / "Split-test", 30, 300, raw)
+    test = write_records(folder / "examples" / "Split-test", 30, 300, raw)
+    records = tf.data.TFRecordDataset(str(test / "part-0")).as_numpy_iterator()
+    found_features = [tf.train.Example.FromString(record).features.feature for record in records]
     return SimpleNamespace(
         network=found.classifier.network,
         val_accuracy=found.results[-1].epochs[-1].val.accuracy,
         examples=examples,
+        contents=[
+            feature[features.CONTENT_HASH].bytes_list.value[0].decode()
+            for feature in found_features
+        ],
     )
 
 
@@ -127,6 +136,9 @@ def evaluate(trained, tmp_path):
             serving.set_int_custom_property(VERSION_PROPERTY, 1)
             digest = model_digest(Path(serving.uri) / "Format-Serving")
             serving.set_string_custom_property(DIGEST_PROPERTY, digest)
+            learnt = learnt_images.learnt_images([(seen, "blue") for seen in trained.contents[:4]])
+            extra = Path(serving.uri) / "Format-Serving" / features.EXTRA
+            (extra / learnt_images.FILE).write_bytes(learnt_images.to_bytes(learnt))
         evaluation = artifact(standard_artifacts.ModelEvaluation, "evaluation")
         blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
         context = base_beam_executor.BaseBeamExecutor.Context(
@@ -184,8 +196,11 @@ def test_a_sound_model_is_blessed_beside_one_that_serves(trained, evaluate):
     assert comparison.baseline < comparison.candidate
     (losses,) = [rule for rule in found.verdict.rules if rule.metric == "log_loss"]
     assert losses.value == pytest.approx(candidate[OVERALL]["log_loss"], rel=1e-4)
-    assert found.verdict.rules[-1].slice == "shop=b"
+    assert [rule.slice for rule in found.verdict.rules[-2:]] == ["shop=a", "shop=b"]
     assert found.verdict.rules[-1].examples == 15
+    assert (("shop", "a"),) in candidate
+    assert found.verdict.seen == 4
+    assert comparison.unseen.images == 26
 
 
 def noised(network: keras.Model) -> keras.Model:

@@ -8,7 +8,13 @@ from components.evaluator.config import GateConfig
 from components.evaluator.evidence import bootstrap_interval, mcnemar
 from components.evaluator.rules import compare, judge
 from components.evaluator.verdict import Rule, Verdict
-from tests.components.evaluator.answers import certain_answers, predictions, random_answers
+from components.learnt_images import learnt_images
+from tests.components.evaluator.answers import (
+    certain_answers,
+    content_hash,
+    predictions,
+    random_answers,
+)
 
 CLASSES = ("cap", "hat")
 LABELS = ["cap", "hat"] * 50
@@ -87,6 +93,108 @@ def test_too_few_images_fail_a_rule_that_asks_for_more() -> None:
     rule = {"metric": "accuracy", "min": 0.5, "min_examples": 60, "slice": {"label": "hat"}}
     (found,) = verdicts(gate(rule), predictions(LABELS, RIGHT))
     assert (found.passed, found.reason) == (False, "50 test images, fewer than 60")
+
+
+def test_a_bound_for_each_class_has_a_line_for_each() -> None:
+    """Also for one that the candidate knows and no test image has: it can't be judged."""
+    classes = ("boot", "cap", "hat")
+    found = verdicts(
+        gate({"metric": "recall", "class": "*", "min": 0.9}),
+        predictions(LABELS, wrong_on(10, classes)),
+    )
+    assert [(rule.metric, rule.value, rule.passed) for rule in found] == [
+        ("recall of boot", None, False),
+        ("recall of cap", 0.9, True),
+        ("recall of hat", 0.9, True),
+    ]
+    assert found[0].reason == "0 test images of class 'boot', fewer than 1"
+
+
+def test_a_bound_for_each_value_has_a_line_for_each_that_the_images_show() -> None:
+    """Images without a value belong to none."""
+    shops, sizes = ["a", "b", "b", ""] * 25, ["s", "s", "m", "m"] * 25
+    columns = {"shop": shops, "size": sizes}
+    rule = {"metric": "accuracy", "min": 0.9, "slice": {"shop": "*", "size": "*"}}
+    found = verdicts(gate(rule), predictions(LABELS, wrong_on(4), columns=columns))
+    assert [(rule.slice, rule.examples) for rule in found] == [
+        ("shop=a, size=s", 25),
+        ("shop=b, size=m", 25),
+        ("shop=b, size=s", 25),
+    ]
+    rule = {**rule, "slice": {"shop": "*", "size": "m"}}
+    (only,) = verdicts(gate(rule), predictions(LABELS, RIGHT, columns=columns))
+    assert only.slice == "shop=b, size=m"
+
+
+def test_a_bound_for_each_value_of_none_is_refused() -> None:
+    rule = {"metric": "accuracy", "min": 0, "slice": {"shop": "*", "label": "coat"}}
+    columns = {"shop": ["a"] * 100}
+    (found,) = verdicts(gate(rule), predictions(LABELS, RIGHT, columns=columns))
+    assert (found.passed, found.slice) == (False, "label=coat, shop=*")
+    assert found.reason == "no test image belongs to this slice"
+
+
+@pytest.mark.parametrize("few", ["refuse", "pass"])
+def test_too_few_images_of_one_value_are_named_and_pass_only_if_that_is_set(few: str) -> None:
+    labels = [*LABELS, *["coat"] * 3]
+    answers = certain_answers(("cap", "coat", "hat"), labels, labels)
+    asks = {"min_examples": 10, "few_examples": few, "min": 0.5, "max_decline": 0}
+    config = gate(
+        {"metric": "accuracy", "slice": {"label": "*"}, **asks},
+        {"metric": "precision", "class": "*", **asks},
+    )
+    found = verdicts(config, predictions(labels, answers, answers))
+    coats = [rule for rule in found if "coat" in f"{rule.metric} {rule.slice}"]
+    assert [rule.passed for rule in coats] == [few == "pass"] * 4
+    assert {rule.reason for rule in coats} == {
+        "3 test images, fewer than 10",
+        "3 test images of class 'coat', fewer than 10",
+    }
+    assert all(rule.passed for rule in found if rule not in coats)
+
+
+@pytest.mark.parametrize(("allowed", "passed"), [(0.0, False), (0.2, True)])
+def test_images_of_classes_that_the_candidate_does_not_know_are_told_and_refuse(
+    allowed: float, passed: bool
+) -> None:
+    labels = [*LABELS, *["coat"] * 20]
+    answers = certain_answers(CLASSES, labels, [*LABELS, *["cap"] * 20])
+    rules = [{"metric": "accuracy", "min": 0.9}]
+    config = GateConfig.parse({"rules": rules, "max_unknown_share": allowed})
+    unknown, accuracy = judge(config, predictions(labels, answers)).rules
+    assert (unknown.passed, accuracy.passed) == (passed, True)
+    assert unknown.value == pytest.approx(20 / 120)
+    assert "20 of 120 test images" in (unknown.reason or "")
+    assert "(coat)" in (unknown.reason or "")
+
+
+def test_what_the_serving_model_has_learnt_from_is_counted_and_the_rest_compared_apart() -> None:
+    found = predictions(LABELS, wrong_on(30), wrong_on(10, start=60))
+    learnt = learnt_images((content_hash(number), "hat") for number in range(50, 130))
+    config = gate({"metric": "accuracy", "max_decline": 0})
+    verdict = judge(config, found, learnt)
+    assert verdict.seen == 50
+    assert verdict.comparison is not None
+    assert (verdict.comparison.images, verdict.comparison.difference) == (100, pytest.approx(-0.2))
+    unseen = verdict.comparison.unseen
+    assert unseen is not None
+    assert (unseen.images, unseen.left_out) == (50, 50)
+    assert (unseen.only_baseline, unseen.difference) == (30, pytest.approx(-0.6))
+    assert Verdict.read(verdict.model_dump_json()) == verdict
+    everything = learnt_images((content_hash(number), "hat") for number in range(100))
+    seen_all = judge(config, found, everything)
+    assert (seen_all.seen, seen_all.comparison.unseen) == (100, None)
+    assert judge(config, found).seen is None
+
+
+def test_what_was_learnt_from_is_told_also_where_nothing_can_be_compared() -> None:
+    baseline = certain_answers(("boot", "coat"), LABELS, ["boot"] * 100)
+    verdict = judge(
+        gate({"metric": "accuracy", "min": 0}),
+        predictions(LABELS, RIGHT, baseline),
+        learnt_images([(content_hash(3), "boot")]),
+    )
+    assert (verdict.comparison, verdict.seen) == (None, 1)
 
 
 def test_non_inferiority_needs_evidence_where_the_plain_comparison_needs_none() -> None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
-from components import features, run_events
+from components import features, learnt_images, run_events
 from components.errors import DataError
 from components.image_example_gen import executor as executor_module
 from components.image_example_gen.config import DataConfig, SplitsConfig
@@ -137,6 +137,21 @@ def test_spans_keep_the_splits_of_images_that_were_there_before(tmp_path: Path) 
     assert (old.artifact.span, new.artifact.span, new.report["span"]) == (1, 2, "2")
     assert old.where.items() <= new.where.items()
     assert len(new.where) == 32
+
+
+def test_the_images_of_train_and_val_are_kept_by_their_content(tmp_path: Path) -> None:
+    images.write_class_folders(tmp_path / "data", {"a": 15, "b": 15})
+    found = run(tmp_path / "data", tmp_path).examples
+    table = learnt_images.read(tmp_path / "ingestion")
+    assert table is not None
+    in_table = {
+        split: learnt_images.among(table, [text(e, features.CONTENT_HASH) for e in examples])
+        for split, examples in found.items()
+    }
+    assert in_table["train"].all()
+    assert in_table["val"].all()
+    assert not in_table["test"].any()
+    assert len(table) == len(found["train"]) + len(found["val"])
 
 
 def test_official_splits_drop_copies_from_train(tmp_path: Path, events: Path) -> None:

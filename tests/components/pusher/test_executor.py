@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
+from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from components.errors import RolloutError
@@ -45,6 +46,7 @@ def _push(
         "model_blessing": standard_artifacts.ModelBlessing(),
         executor.SCHEMA: standard_artifacts.Schema(),
         executor.BASELINE: standard_artifacts.Model(),
+        executor.INGESTION: simple_artifacts.File(),
         "pushed_model": standard_artifacts.PushedModel(),
     }
     for name, artifact in artifacts.items():

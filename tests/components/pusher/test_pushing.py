@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
+from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils, proto_utils
 
+from components import learnt_images
+from components.features import EXTRA, TRAINING_FILE
 from components.model_versions import list_versions, release, roll_back, serving_version
 from components.pusher import executor
 from components.serving_baseline import executor as baseline_executor
@@ -42,12 +45,20 @@ def baseline(tmp_path, model_dir, monkeypatch):
 def push(tmp_path, model_dir, evaluation):
     """Runs the executor for a model of a given content; returns its artifact."""
 
-    def do(content, baseline, blessed=1, keep=None):
+    def do(content, baseline, blessed=1, keep=None, learnt=None, weights="imagenet"):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model-{content}")
         saved = Path(model.uri) / "Format-Serving"
         saved.mkdir(parents=True, exist_ok=True)
         (saved / "saved_model.pb").write_text(content)
+        (saved / EXTRA).mkdir(exist_ok=True)
+        (saved / EXTRA / TRAINING_FILE).write_text(json.dumps({"weights": weights}))
+        ingestion = simple_artifacts.File()
+        ingestion.uri = str(tmp_path / f"ingestion-{content}")
+        Path(ingestion.uri).mkdir(exist_ok=True)
+        if learnt is not None:
+            table = Path(ingestion.uri) / learnt_images.FILE
+            table.write_bytes(learnt_images.to_bytes(images_of(learnt)))
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", blessed)
         schema = standard_artifacts.Schema()
@@ -67,6 +78,7 @@ def push(tmp_path, model_dir, evaluation):
                 "schema": [schema],
                 "baseline": [baseline],
                 "evaluation": [judged],
+                "ingestion": [ingestion],
             },
             {"pushed_model": [pushed]},
             {
@@ -77,6 +89,11 @@ def push(tmp_path, model_dir, evaluation):
         return pushed
 
     return do
+
+
+def images_of(digits):
+    """The table of images whose contents have these digits as hashes."""
+    return learnt_images.learnt_images((digit * 64, "hat") for digit in digits)
 
 
 def withheld(pushed):
@@ -96,6 +113,31 @@ def test_each_model_judged_against_what_serves_is_pushed(push, baseline, model_d
     ]
     assert pushed.get_string_custom_property(executor.DESTINATION_PROPERTY) == str(model_dir / "3")
     assert found[1].facts["pushed_at"].endswith("+00:00")
+
+
+def test_what_a_model_has_learnt_from_is_kept_with_it(push, baseline, model_dir):
+    push("one", baseline(), learnt="ab")
+    push("two", baseline(), learnt="cd")
+    kept = learnt_images.read(model_dir / "2" / EXTRA)
+    assert kept.tolist() == images_of("cd").tolist()
+
+
+def test_after_a_warm_start_what_the_model_before_has_learnt_from_counts_as_well(
+    push, baseline, model_dir
+):
+    push("one", baseline(), learnt="ab")
+    push("two", baseline(), learnt="bc", weights="serving")
+    kept = learnt_images.read(model_dir / "2" / EXTRA)
+    assert learnt_images.among(kept, [digit * 64 for digit in "abcd"]).tolist() == [1, 1, 1, 0]
+    assert kept["earlier"].sum() == 1
+
+
+def test_after_a_warm_start_from_a_model_that_does_not_tell_nothing_is_told(
+    push, baseline, model_dir
+):
+    push("one", baseline())
+    push("two", baseline(), learnt="bc", weights="serving")
+    assert learnt_images.read(model_dir / "2" / EXTRA) is None
 
 
 def test_a_model_judged_against_another_version_is_not_pushed_and_why_is_told(
