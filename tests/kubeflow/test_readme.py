@@ -100,4 +100,4 @@ def test_an_overlays_configuration_fits_its_objects(objects, overlay):
         assert container["envFrom"] == [{"secretRef": {"name": secret.secret}}]
         account = service["spec"]["predictor"]["serviceAccountName"]
         assert objects["ServiceAccount", account]["secrets"] == [{"name": secret.secret}]
-        assert serving.uri(7) == f"{config.kubeflow.output}/{place}"
+        assert serving.uri(7).rstrip("/") == f"{config.kubeflow.output}/{place}"
