@@ -36,6 +36,7 @@ from pipeline.digests import TRAINING, code_digest, file_digest
 from trainer.config import resolve_image_size
 
 _LEARNT = "components.learnt_images"
+_STORE = "components.store"
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,13 @@ def create_pipeline(
 def _components(config: PipelineConfig, locations: Locations, run_id: str) -> list[BaseNode]:
     baseline = ServingBaseline(
         model_dir=locations.model_dir,
-        code_digest=code_digest("components.serving_baseline", *_CONTRACT),
+        code_digest=code_digest("components.serving_baseline", _STORE, *_CONTRACT),
     )
     example_gen = ImageExampleGen(
         data_path=locations.data,
         data_config=config.data,
         splits_config=config.splits,
-        code_digest=code_digest("components.image_example_gen", _LEARNT, *_CONTRACT),
+        code_digest=code_digest("components.image_example_gen", _LEARNT, _STORE, *_CONTRACT),
     )
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=_statistics_options()

@@ -9,6 +9,7 @@ import importlib.util
 import json
 from pathlib import Path
 
+from components.store import is_remote, open_store
 from pipeline.summary import library_versions
 
 # What every part of the pipeline goes by.
@@ -29,7 +30,14 @@ def code_digest(*modules: str) -> str:
 
 
 def file_digest(path: str) -> str:
-    """Returns the hex SHA-256 of a file's content; "" where a setting names no file."""
+    """Returns the hex SHA-256 of a file's content; "" where a setting names no file.
+
+    Args:
+        path: a path, or an address on S3 or GCS.
+    """
+    if is_remote(path):
+        folder, _, name = path.rpartition("/")
+        return hashlib.sha256((open_store(folder).read_text(name) or "").encode()).hexdigest()
     if not Path(path).is_file():
         return ""
     with open(path, "rb") as file:

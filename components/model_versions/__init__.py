@@ -13,14 +13,19 @@
 The highest visible number serves, and every change of it is one rename, which is atomic: neither
 a reader nor a crash ever meets half a version, or another than the former one or the new one.
 Reading takes no lock.
+
+In a bucket, `serving/<model name>/versions.json` takes the place of the hidden folders and of the
+rename; see `bucket`. `versions_at` returns the one or the other.
 """
 
+from components.model_versions.directory import FolderVersions, ModelVersions, versions_at
 from components.model_versions.holds import Hold, read_hold, release
 from components.model_versions.publishing import PushWithheldError, publish, remove_old
 from components.model_versions.switching import VersionError, promote, roll_back, withdraw
 from components.model_versions.versions import (
     FACTS_FILE,
     SCHEMA_FILE,
+    AnyVersion,
     Version,
     list_versions,
     model_digest,
@@ -32,7 +37,10 @@ from components.model_versions.versions import (
 __all__ = [
     "FACTS_FILE",
     "SCHEMA_FILE",
+    "AnyVersion",
+    "FolderVersions",
     "Hold",
+    "ModelVersions",
     "PushWithheldError",
     "Version",
     "VersionError",
@@ -47,5 +55,6 @@ __all__ = [
     "roll_back",
     "serving_state",
     "serving_version",
+    "versions_at",
     "withdraw",
 ]

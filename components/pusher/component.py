@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils
 
-from components.pusher import executor
+from components.pusher import executor, kept
 from components.pusher.kubernetes_config import KubernetesConfig
 
 
@@ -25,14 +25,14 @@ class PusherSpec(standard_component_specs.PusherSpec):
     INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
-        executor.BASELINE: ChannelParameter(type=standard_artifacts.Model),
+        kept.BASELINE: ChannelParameter(type=standard_artifacts.Model),
         executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        executor.INGESTION: ChannelParameter(type=simple_artifacts.File),
+        kept.INGESTION: ChannelParameter(type=simple_artifacts.File),
     }
 
 
 class Pusher(tfx_component.Pusher):
-    """Publishes a blessed model to a folder of numbered versions."""
+    """Publishes a blessed model to a folder of numbered versions, or to a bucket."""
 
     SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
@@ -64,7 +64,7 @@ class Pusher(tfx_component.Pusher):
             evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
             ingestion: channel of one File, by ImageExampleGen: what the model has learnt from is
                 kept with the version.
-            model_dir: folder of the model's versions.
+            model_dir: folder of the model's versions, or its address on S3 or GCS.
             facts: recorded with the version. The run's id among them keeps the push from ever
                 being answered from the cache, since what serves may have changed meanwhile.
             keep: how many versions stay once a pushed one is live, at least 2; None: all of them.

@@ -90,7 +90,7 @@ def summarize(
         records: what its tasks have left.
         failure: why those can't be read.
     """
-    facts = {record.node: record.facts for record in records}
+    facts = {record.node: record.facts for record in records if record.facts}
     progress = _progress(records)
     has_verdict = any("verdict" in found for found in facts.values())
     failure = failure or _failure(_planned(config), records, has_verdict)

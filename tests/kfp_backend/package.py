@@ -20,6 +20,8 @@ from tests.kfp_backend.values import KINDS, TYPES
 
 _SCHEMA_VERSION = "2.1.0"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# Of Argo's tasks (workflow/validate/validate.go), one of which is the task's own driver.
+_TASK_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,120}")
 _EXIT = spec_pb2.PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_COMPLETED
 
 
@@ -147,6 +149,8 @@ class _Compiler:
             reference = task.component_ref.name
             if reference not in self.package.spec.components:
                 raise PackageError(f"cannot find component ref name='{reference}'")
+            if not _TASK_NAME.fullmatch(task_name):
+                raise PackageError(f"task '{task_name}': Argo takes no such name")
             if not task.task_info.name:
                 raise PackageError(f"task '{task_name}': task spec is required (no taskInfo.name)")
             if task.WhichOneof("iterator"):

@@ -5,68 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.kfp_backend.backend import Backend, Run
+from tests.kfp_backend.draft import ARTIFACT, STRING, Draft
 from tests.kfp_backend.metadata import FAILED, OMITTED, SKIPPED, SUCCEEDED
-from tests.kfp_backend.package import Package, PackageError, read_package
 from tests.kfp_backend.processes import ColdProcesses, ForkedProcesses
-
-ARTIFACT = {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}}
-STRING = {"parameterType": "STRING"}
-
-
-class Draft:
-    """A package in the making."""
-
-    def __init__(self, **parameters: Any) -> None:
-        self.tasks: dict[str, Any] = {}
-        self.executors: dict[str, Any] = {}
-        self.placements: dict[str, Any] = {}
-        self.spec: dict[str, Any] = {
-            "schemaVersion": "2.1.0",
-            "sdkVersion": "tfx",
-            "pipelineInfo": {"name": "drafted"},
-            "root": {"dag": {"tasks": self.tasks}, "inputDefinitions": {"parameters": parameters}},
-            "components": {},
-            "deploymentSpec": {"executors": self.executors},
-        }
-
-    def task(
-        self,
-        name: str,
-        script: str,
-        arguments: tuple[str, ...] = (),
-        inputs: dict[str, Any] | None = None,
-        definitions: dict[str, Any] | None = None,
-        outputs: dict[str, Any] | None = None,
-        dag: dict[str, Any] | None = None,
-        **spec: Any,
-    ) -> None:
-        """Adds a task that runs a shell script, to the root or to a nested DAG's tasks."""
-        self.executors[f"exec-{name}"] = {
-            "container": {"image": "an-image", "command": ["sh", "-c", script, *arguments]}
-        }
-        self.spec["components"][f"comp-{name}"] = {
-            "executorLabel": f"exec-{name}",
-            "inputDefinitions": definitions or {},
-            "outputDefinitions": outputs or {},
-        }
-        (self.tasks if dag is None else dag)[name] = {
-            "componentRef": {"name": f"comp-{name}"},
-            "taskInfo": {"name": name},
-            "inputs": inputs or {},
-            **spec,
-        }
-
-    def package(self, folder: Path) -> Package:
-        documents = [self.spec]
-        if self.placements:
-            placements = {"deploymentSpec": {"executors": self.placements}}
-            documents.append({"platforms": {"kubernetes": placements}})
-        file = folder / "package.yaml"
-        file.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
-        return read_package(file)
 
 
 @pytest.fixture
@@ -284,65 +227,3 @@ def test_a_forked_task_is_the_module_with_its_arguments(tmp_path: Path) -> None:
     assert "Beautiful is better than ugly." in backend.logs(run, "cold")
     assert run.tasks["wrong"].exit_codes == [2]
     assert "nowhere" in backend.logs(run, "wrong")
-
-
-def _older(spec: dict[str, Any]) -> None:
-    spec["schemaVersion"] = "2.0.0"
-
-
-def _unknown_field(spec: dict[str, Any]) -> None:
-    spec["root"]["dag"]["tasks"]["work"]["lifecycle"] = {}
-
-
-def _resolver(spec: dict[str, Any]) -> None:
-    spec["deploymentSpec"]["executors"]["exec-work"] = {"resolver": {}}
-
-
-def _custom_job(spec: dict[str, Any]) -> None:
-    spec["deploymentSpec"]["executors"]["exec-work"] = {"customJob": {"customJob": {}}}
-
-
-def _no_task_name(spec: dict[str, Any]) -> None:
-    spec["root"]["dag"]["tasks"]["work"]["taskInfo"] = {}
-
-
-def _only_exit(spec: dict[str, Any]) -> None:
-    policy = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
-    spec["root"]["dag"]["tasks"]["work"]["triggerPolicy"] = policy
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (_older, "only supports schema version 2.1.0"),
-        (_unknown_field, 'no field named "lifecycle"'),
-        (_resolver, "non-container and non-importer executor not implemented"),
-        (_custom_job, "non-container and non-importer executor not implemented"),
-        (_no_task_name, "no taskInfo.name"),
-        (_only_exit, "one or more non-exit tasks"),
-    ],
-)
-def test_what_the_backend_refuses(tmp_path: Path, spoil: Any, message: str) -> None:
-    draft = Draft()
-    draft.task("work", "true")
-    draft.package(tmp_path)
-    spoil(draft.spec)
-    with pytest.raises(PackageError, match=message):
-        draft.package(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({}, "epochs is not optional"),
-        ({"epochs": "3"}, "requires type NUMBER_INTEGER"),
-        ({"epochs": 3, "epoch": 3}, "not required by pipeline: .'epoch'"),
-    ],
-)
-def test_parameters_that_the_backend_refuses(
-    backend: Backend, tmp_path: Path, given: dict[str, Any], message: str
-) -> None:
-    draft = Draft(epochs={"parameterType": "NUMBER_INTEGER"})
-    draft.task("work", "true")
-    with pytest.raises(PackageError, match=message):
-        backend.run(draft.package(tmp_path), given)

@@ -130,6 +130,17 @@ def test_a_task_that_failed_says_why(values, leave, webhook):
     assert webhook[0].body["error"] == "ImageExampleGen: label 'x' is wrong"
 
 
+def test_a_gate_that_failed_has_found_nothing(values, leave, webhook):
+    error = {"kind": "fault", "message": "out of memory"}
+    facts = {**until("Evaluator"), "Evaluator": {}}
+    leave(facts, Evaluator={"state": "failed", "error": error})
+
+    summary = finish.finish(values)
+
+    assert summary.verdict == "failed"
+    assert summary.error == Failure(kind="fault", message="Evaluator: out of memory")
+
+
 @pytest.mark.parametrize("node", ["ImageExampleGen", "Transform", "Pusher"])
 def test_a_task_that_was_killed_is_named(values, leave, webhook, node):
     leave(until(node))
