@@ -70,7 +70,9 @@ def training(**values):
 
 
 def test_backbone_and_epochs_of_a_run():
-    found = TrainConfig.parse_json(training(backbone="efficientnet-b0", epochs="3, 2")["train_config"])
+    found = TrainConfig.parse_json(
+        training(backbone="efficientnet-b0", epochs="3, 2")["train_config"]
+    )
     assert found.backbone == "efficientnet-b0"
     assert [stage.epochs for stage in found.stages] == [3, 2]
 
