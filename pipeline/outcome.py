@@ -14,6 +14,7 @@ from components.data_check import executor as data_check
 from components.evaluator.verdict import Comparison, Verdict
 from components.image_example_gen import report as ingestion_report
 from components.model_versions import Version
+from components.retrain_check.decision import Decision
 from components.serving_baseline.executor import has_model
 from pipeline.config import PipelineConfig
 from pipeline.layout import RunFolder
@@ -35,6 +36,8 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     Raises:
         RuntimeError: if a node was passed over.
     """
+    if ended_early(outputs):
+        return compose(collect_all(outputs))
     needed = ("ingestion", "model", "evaluation", "blessing", "pushed_model", "baseline")
     missing = [key for key in needed if key not in outputs]
     if missing:
@@ -44,6 +47,12 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     for warning in _comparison_warnings(config, verdict, outputs):
         run_events.warn(warning)
     return compose(facts)
+
+
+def ended_early(outputs: Outputs) -> bool:
+    """Tells whether a run was to end before its training, as there is nothing new to learn."""
+    decisions = outputs.get("decision", ())
+    return any(not Decision.read(artifact.uri).retrain for artifact in decisions)
 
 
 def _model_path(models: list[types.Artifact]) -> Path:

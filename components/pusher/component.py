@@ -1,6 +1,6 @@
 """Pusher: TFX's, with an atomic push and the schema kept beside the model."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.components.pusher import component as tfx_component
@@ -27,6 +27,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
         kept.BASELINE: ChannelParameter(type=standard_artifacts.Model),
         kept.INGESTION: ChannelParameter(type=simple_artifacts.File),
+        kept.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
         executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
     }
 
@@ -45,9 +46,10 @@ class Pusher(tfx_component.Pusher):
         schema: types.BaseChannel,
         baseline: types.BaseChannel,
         ingestion: types.BaseChannel,
+        statistics: types.BaseChannel,
         evaluation: types.BaseChannel,
         model_dir: str,
-        facts: dict[str, str],
+        facts: dict[str, Any],
         keep: int | None = None,
         kubernetes: KubernetesConfig | None = None,
     ):
@@ -63,10 +65,12 @@ class Pusher(tfx_component.Pusher):
                 Nothing is pushed if another version serves by now.
             ingestion: channel of one File, by ImageExampleGen: what the model has learnt from is
                 kept with the version.
+            statistics: channel of one ExampleStatistics; those of train are kept likewise.
             evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
             model_dir: folder of the model's versions.
-            facts: recorded with the version. The run's id among them keeps the push from ever
-                being answered from the cache, since what serves may have changed meanwhile.
+            facts: JSON values, recorded with the version. The run's id among them keeps the push
+                from ever being answered from the cache, since what serves may have changed
+                meanwhile.
             keep: how many versions stay once a pushed one is live, at least 2; None: all of them.
             kubernetes: the InferenceService that then serves the version; None: there is none.
         """
@@ -80,6 +84,7 @@ class Pusher(tfx_component.Pusher):
             schema=schema,
             baseline=baseline,
             ingestion=ingestion,
+            statistics=statistics,
             evaluation=evaluation,
             push_destination=destination,
             custom_config=json_utils.dumps({executor.FACTS: facts, executor.KEEP: keep}),

@@ -29,17 +29,21 @@ def api(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def push(tmp_path, evaluation):
+def push(tmp_path, evaluation, statistics):
     """Runs the executor on a blessed model, judged against what serves."""
 
     def do(content: str = "model", keep: int | None = None) -> standard_artifacts.PushedModel:
-        return _push(tmp_path, evaluation, content, keep)
+        return _push(tmp_path, evaluation, statistics, content, keep)
 
     return do
 
 
 def _push(
-    folder: Path, evaluation: Path, content: str, keep: int | None
+    folder: Path,
+    evaluation: Path,
+    statistics: standard_artifacts.ExampleStatistics,
+    content: str,
+    keep: int | None,
 ) -> standard_artifacts.PushedModel:
     artifacts = {
         "model": standard_artifacts.Model(),
@@ -60,6 +64,7 @@ def _push(
     artifacts[kept.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
     artifacts[executor.EVALUATION] = standard_artifacts.ModelEvaluation()
     artifacts[executor.EVALUATION].uri = str(evaluation)
+    artifacts[kept.STATISTICS] = statistics
     artifacts["model_blessing"].set_int_custom_property("blessed", 1)
     filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=str(folder / "classifier"))
     settings = KubernetesConfig(
