@@ -60,12 +60,16 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
             "jax>=0.7,<0.11",
+            # A small cluster for Beam's data nodes.
+            "dask[distributed]>=2025.1",
             "import-linter>=2.1,<3",
             # Checks the manifests against Kubernetes' own schemas, offline.
             "kubernetes-validate>=1.31,<2",
             # An S3 server for the tests, and what its HTTP side needs.
             "moto[s3]>=5.1,<6",
             "flask-cors>=5",
+            # The same for GCS; its versions are dates.
+            "gcp-storage-emulator>=2026.7",
             "mypy>=1.13,<3",
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",

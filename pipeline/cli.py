@@ -4,6 +4,7 @@ Exit status of `effnet run` and `effnet demo`: 0 the model was pushed, or the ve
 already, or there was nothing new to learn; 3 the gate refused it, or it passed and was withheld (a
 hold, or another version serves by now); 2 bad input or configuration; 1 a fault, or an interrupted
 run.
+`effnet submit --wait`: as `effnet run`; 0 also of a run that succeeded but left no summary to read.
 `effnet predict`: 0; 2 also where an image named can't be read, or none of a folder.
 """
 
@@ -23,10 +24,12 @@ from pipeline import demo as demo_data
 from pipeline import predict_command
 from pipeline.backbone_table import backbone_table
 from pipeline.clean import clean as clean_output
-from pipeline.cli_parts import ConfigOption, OutputOption
+from pipeline.cli_parts import ConfigOption, OutputOption, SetOption
 from pipeline.cli_parts import errors_told as _errors_told
+from pipeline.compile_command import compile_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
+from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute
 from pipeline.lock import hold, usable
@@ -48,6 +51,9 @@ app = typer.Typer(
 schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
 app.add_typer(models_app, name="models")
+app.command("compile")(compile_pipeline)
+app.command()(submit)
+app.add_typer(schedule_app, name="schedule")
 
 BackboneOption = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="Short for trainer.backbone.")
@@ -60,10 +66,6 @@ IfChangedOption = Annotated[
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Train all the same, where it is looked first.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
 ]
 WaitOption = Annotated[
     float,

@@ -20,6 +20,10 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="YAML; see `effnet config` for what it can say."),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
+]
 
 
 @contextlib.contextmanager

@@ -12,21 +12,13 @@ from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.retrain_check.config import RetrainConfig
 from components.serving_validator.config import ServingCheckConfig
-from components.settings import Settings, nearest
+from components.settings import Settings
+from pipeline.beam_config import BeamConfig
+from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.notify_config import NotifyConfig
 from trainer.config import TrainConfig, TransformConfig
 
 METADATA_PASSWORD_VARIABLE = "EFFNET_METADATA_PASSWORD"
-
-_RUNNERS = (
-    "FnApiRunner",
-    "DirectRunner",
-    "PrismRunner",
-    "PortableRunner",
-    "FlinkRunner",
-    "SparkRunner",
-    "DataflowRunner",
-)
 
 
 class MetadataConfig(Settings):
@@ -91,25 +83,6 @@ class ServingConfig(Settings):
     )
 
 
-class BeamConfig(Settings):
-    """How the data nodes run."""
-
-    arguments: tuple[str, ...] = Field(
-        ("--runner=FnApiRunner", "--sdk_container_image=none"),
-        description="pipeline arguments of Apache Beam; the default runs in one process on this "
-        "machine (naming an image, which that runner ignores, spares a build of TFX at every node)",
-    )
-
-    @field_validator("arguments")
-    @classmethod
-    def _known_runner(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for argument in value:
-            name, _, runner = argument.partition("=")
-            if name == "--runner" and "." not in runner:  # else a class by its dotted name
-                nearest(runner, _RUNNERS, "Beam runner")
-        return value
-
-
 class PipelineConfig(Settings):
     """Everything that a run depends on beside the data and the output folder."""
 
@@ -125,5 +98,8 @@ class PipelineConfig(Settings):
     gate: GateConfig = Field(GateConfig(), description="what goes live")
     serving: ServingConfig = Field(ServingConfig(), description="what is pushed")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata")
-    beam: BeamConfig = Field(BeamConfig(), description="Apache Beam")
+    beam: BeamConfig = Field(BeamConfig(), description="Apache Beam: where the data nodes compute")
+    kubeflow: KubeflowConfig = Field(
+        KubeflowConfig(), description="on a cluster: see `effnet compile`"
+    )
     notify: NotifyConfig = Field(NotifyConfig(), description="who is told of each verdict")

@@ -24,6 +24,9 @@ from typing import Self
 from components.errors import InputError, OutputError
 from components.run_events import EVENTS_FILE
 
+SUMMARY_FILE = "summary.json"
+NODES_FOLDER = "nodes"  # of a run on a cluster: what each of its tasks left of itself
+
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _RUN_TIME = "%Y%m%d-%H%M%S"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -94,7 +97,7 @@ class RunFolder:
     @property
     def summary(self) -> Path:
         """What `effnet run --json` prints."""
-        return self.path / "summary.json"
+        return self.path / SUMMARY_FILE
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ output goes to the run's log, and it can tell how this process ended.
 
 import argparse
 import contextlib
-import errno
-import os
 import sys
 import tempfile
 import traceback
@@ -23,26 +21,18 @@ from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import run_events
-from components.errors import InputError
 from components.retrain_check.component import RetrainCheck
 from pipeline import metadata, node_events
 from pipeline.build import Locations, create_pipeline
 from pipeline.clean import clear_strange_artifacts
 from pipeline.config import PipelineConfig
+from pipeline.failures import failed_outcome
 from pipeline.layout import Output, RunFolder
 from pipeline.masked_log import passwords_masked
 from pipeline.options import effective_config
 from pipeline.outcome import ended_early, keep_search, read_outcome, tell_again
 from pipeline.progress import read_events
 from pipeline.summary import Outcome
-
-# Told by their text: shutil gathers errors in one without a number, TensorFlow and SQLite have
-# classes of their own.
-_DISK_FULL = (
-    os.strerror(errno.ENOSPC),
-    os.strerror(errno.EDQUOT),
-    "database or disk is full",
-)
 
 
 def main() -> None:
@@ -161,24 +151,6 @@ def _parts(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> list[pipeline_pb2.Pip
 def bound_beam_batches() -> None:
     """Makes TFX's readers batch by bytes: batches that grow by time fill memory with images."""
     flags.FLAGS([sys.argv[0], "--tfxio_use_byte_size_batching"])
-
-
-def failed_outcome(error: BaseException) -> Outcome:
-    """Tells bad input from a fault, also where a library has wrapped the error."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InputError):
-            return Outcome.failed("input", str(cause))
-        if any(text in str(cause) for text in _DISK_FULL):
-            return Outcome.failed(
-                "fault",
-                "the disk, or its quota, is full; free some space (effnet clean removes what old "
-                "runs left) and run again: finished nodes are taken from the cache "
-                f"({str(cause)[:1000]})",
-            )
-        cause = cause.__cause__ or cause.__context__
-    text = str(error).strip()
-    return Outcome.failed("fault", f"{type(error).__name__}: {text[:2000]}")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def collect(node_id: str, outputs: "Mapping[str, list[types.Artifact]]") -> Fact
         outputs: output artifacts by key; those of other nodes are passed over.
 
     Returns:
-        Fields of `Outcome`; {} for a node that decides none of them, or left no artifact.
+        Fields of `Outcome`, and what its warnings are about; {} for a node that decides nothing of
+        it, or left no artifact.
     """
     key, read = _READERS.get(node_id, ("", None))
     artifacts = outputs.get(key)
@@ -106,7 +107,24 @@ def _images(ingestion: "types.Artifact") -> Facts:
 
     report = read_report(ingestion.uri)
     counts = {split: sum(report["images"][split].values()) for split in features.SPLITS}
-    return {"images": {**counts, "rejected": report["rejected"]["count"]}}
+    return {
+        "images": {**counts, "rejected": report["rejected"]["count"]},
+        "official_splits": report["official_splits"],
+        "grouped": report["grouped"],
+    }
+
+
+def _baseline(baseline: "types.Artifact") -> Facts:
+    """The settings of splits that the model which serves was trained with, if they are known."""
+    from tfx.utils import path_utils
+
+    from components.model_versions import Version
+    from components.serving_baseline.executor import has_model
+
+    if not has_model(baseline):
+        return {"trained_splits": None}
+    told = Version(0, Path(path_utils.serving_model_path(baseline.uri))).facts.get("splits")
+    return {"trained_splits": None if told is None else from_json(told)}
 
 
 def _decision(artifact: "types.Artifact") -> Facts:
@@ -170,6 +188,7 @@ def _push(pushed: "types.Artifact") -> Facts:
 # By node: the output artifact that tells its facts, and who reads it. In the order of the DAG.
 _READERS: "dict[str, tuple[str, Callable[[types.Artifact], Facts]]]" = {
     "ImageExampleGen": ("ingestion", _images),
+    "ServingBaseline": ("baseline", _baseline),
     "RetrainCheck": ("decision", _decision),
     "Tuner": ("tuner_results", _search),
     "Trainer": ("model", _training),

@@ -1,6 +1,7 @@
 """The last lines of a run: what came out, why, and what to do next."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -17,10 +18,17 @@ _STYLES = {"pushed": "bold green", "unchanged": "bold", "refused": "bold yellow"
 _MAX_METRICS = 6
 
 
-def print_verdict(console: Console, summary: Summary, output: Output) -> None:
-    """Prints the verdict; what came from users is text, and paths stay in one piece."""
+def print_verdict(console: Console, summary: Summary, output: Output | None) -> None:
+    """Prints the verdict; what came from users is text, and paths stay in one piece.
+
+    Args:
+        console: where.
+        summary: the run's.
+        output: its output folder; None of a run on a cluster.
+    """
     console.print()
-    for part in _parts(summary, output.run(summary.run_id)):
+    run = output.run(summary.run_id) if output else RunFolder(Path(summary.run_id))
+    for part in _parts(summary, run):
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
@@ -174,4 +182,6 @@ def _next(summary: Summary, run: RunFolder) -> str:
         )
     if summary.error is not None and summary.error.kind == "input":
         return "mend what is named above and run the same command again"
+    if summary.kubeflow_run is not None:
+        return f"see the logs of its tasks in Kubeflow, run {summary.kubeflow_run}"
     return f"see {run.log}; the same command goes on from the nodes that finished"

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from components.errors import DataError
-from pipeline.local import failed_outcome
+from pipeline.failures import failed_outcome
 
 FULL = "No space left on device"
 

@@ -38,7 +38,7 @@ def artifact(kind, folder, files=(), **properties):
 @pytest.fixture
 def outputs(tmp_path):
     counts = {"train": {"cat": 3, "dog": 4}, "val": {"cat": 1}, "test": {"dog": 2}}
-    report = {"images": counts, "rejected": {"count": 5}}
+    report = {"images": counts, "rejected": {"count": 5}, "official_splits": [], "grouped": 0}
     training = {f"Format-Serving/{EXTRA}/{TRAINING_FILE}": '{"backbone": "efficientnet-b1"}'}
     table = {"stopped": "small gain", "trials": [{"backbone": "efficientnet-b0"}]}
     asked = ServingReport(rules=(Rule(metric="junk refused", passed=True),), memory_mb=float("nan"))
@@ -71,7 +71,9 @@ def outputs(tmp_path):
 
 def test_each_node_tells_the_part_of_the_outcome_that_it_decides(outputs):
     assert collect("ImageExampleGen", outputs) == {
-        "images": {"train": 7, "val": 1, "test": 2, "rejected": 5}
+        "images": {"train": 7, "val": 1, "test": 2, "rejected": 5},
+        "official_splits": [],
+        "grouped": 0,
     }
     assert collect("Trainer", outputs) == {"backbone": "efficientnet-b1"}
     assert collect("Tuner", outputs)["search"]["stopped"] == "small gain"

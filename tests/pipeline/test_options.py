@@ -67,7 +67,7 @@ def test_backbone_is_short_for_the_trainers():
         ("splits..train=3", "key.path=value"),
         ("data.class_names=[cat", "not valid YAML"),
         ("metadata.url=mysql://ann@db:99999/mlmd", "metadata.url: Port out of range"),
-        ("beam.arguments=[--runner=FlinkRuner]", "did you mean 'FlinkRunner'"),
+        ("beam.runner=flnk", "did you mean 'flink'"),
         ("data.max_pixels={a: 1, a: 2}", "'a' is given twice"),
     ],
 )

@@ -52,11 +52,11 @@ def text(example: tf.train.Example, name: str) -> str:
     return example.features.feature[name].bytes_list.value[0].decode()
 
 
-def run(data_path: Path | str, out: Path, **settings: Any) -> Outcome:
+def run(data_path: Path | str, out: Path, beam_args=BEAM_ARGS, **settings: Any) -> Outcome:
     """Runs the executor as on Kubeflow, where no driver has run before it."""
     examples, ingestion = standard_artifacts.Examples(), simple_artifacts.File()
     examples.uri, ingestion.uri = str(out / "examples"), str(out / "ingestion")
-    Executor(Executor.Context(beam_pipeline_args=list(BEAM_ARGS))).Do(
+    Executor(Executor.Context(beam_pipeline_args=list(beam_args))).Do(
         {},
         {"examples": [examples], "ingestion": [ingestion]},
         {

@@ -11,8 +11,9 @@ from components.features import EXTRA, SPLITS
 from components.image_example_gen.report import REPORT_FILE
 from components.model_versions import FACTS_FILE
 from components.serving_baseline.executor import VERSION_PROPERTY
-from pipeline import outcome
+from pipeline.comparison_warnings import comparison_warnings
 from pipeline.config import PipelineConfig
+from pipeline.node_facts import collect_all
 
 SETTINGS = PipelineConfig().splits.model_dump_json()
 COMPARISON = Comparison(
@@ -37,13 +38,15 @@ def warnings(tmp_path):
         ingestion.uri, baseline.uri = str(tmp_path / "ingestion"), str(tmp_path / "baseline")
         (tmp_path / "ingestion").mkdir()
         report = {"official_splits": list(official), "grouped": grouped}
+        report |= {"images": {split: {} for split in SPLITS}, "rejected": {"count": 0}}
         (tmp_path / "ingestion" / REPORT_FILE).write_text(json.dumps(report))
         baseline.set_int_custom_property(VERSION_PROPERTY, 1)
         extra = tmp_path / "baseline" / "Format-Serving" / EXTRA
         extra.mkdir(parents=True)
         (extra / FACTS_FILE).write_text(json.dumps(facts or {}))
         outputs = {"ingestion": [ingestion], "baseline": [baseline]}
-        return list(outcome._comparison_warnings(config, verdict, outputs))
+        found = {**collect_all(outputs), "Evaluator": verdict.model_dump()}
+        return list(comparison_warnings(config, found))
 
     return of
 

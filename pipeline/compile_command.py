@@ -1,0 +1,111 @@
+"""`effnet compile`: checks what a package needs before anything slow is imported."""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from components.errors import ConfigError, OutputError
+from pipeline.cli_parts import ConfigOption, SetOption, errors_told
+from pipeline.config import PipelineConfig
+from pipeline.options import effective_config
+from pipeline.terminal import make_display
+from trainer.config import WEIGHTS
+
+Target = Literal["kfp", "vertex"]
+
+_NEEDED = {
+    "image": "the image that all tasks run in (--image)",
+    "pipeline_root": "where artifacts go (--pipeline-root)",
+    "data": "where the tasks find the images",
+    "output": "where the tasks keep the serving directory and the runs",
+}
+
+
+def compile_pipeline(
+    output: Annotated[
+        Path,
+        typer.Option("--output", metavar="FILE", help="The package, .yaml or .json."),
+    ],
+    target: Annotated[
+        Target, typer.Option("--target", help="Kubeflow Pipelines 2.16 or newer, or Vertex AI.")
+    ] = "kfp",
+    image: Annotated[
+        str | None, typer.Option("--image", metavar="IMAGE", help="Short for kubeflow.image.")
+    ] = None,
+    pipeline_root: Annotated[
+        str | None,
+        typer.Option("--pipeline-root", metavar="URI", help="Short for kubeflow.pipeline_root."),
+    ] = None,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+) -> None:
+    """Write the pipeline as a package for Kubeflow Pipelines or Vertex AI Pipelines."""
+    with errors_told():
+        given = {"image": image, "pipeline_root": pipeline_root}
+        short = [f"kubeflow.{key}={json.dumps(value)}" for key, value in given.items() if value]
+        compile_to(effective_config(config, [*(sets or ()), *short]), target, output)
+        make_display(sys.stderr, verbose=False).note(f"wrote {output}")
+
+
+def compile_to(config: PipelineConfig, target: Target, file: Path) -> None:
+    """Writes the package.
+
+    Raises:
+        ConfigError: something is missing, or can't be had on the target.
+        OutputError: the file can't be written.
+    """
+    check(config, target)
+    if not file.parent.is_dir():
+        raise OutputError(f"--output '{file}': there is no folder '{file.parent}'; make it first")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.argv[1:] = []  # which KServe parses when it is imported
+    compiler = importlib.import_module("pipeline.kfp.compile")
+    try:
+        compiler.compile_package(config, target, file)
+    except OSError as error:
+        raise OutputError(f"--output '{file}' can't be written: {error.strerror}") from None
+
+
+def check(config: PipelineConfig, target: Target) -> None:
+    """Refuses what could not run on a cluster.
+
+    Raises:
+        ConfigError: naming all that is missing, or the first thing that can't be.
+    """
+    kubeflow = config.kubeflow
+    missing = [
+        f"kubeflow.{key}: {what}" for key, what in _NEEDED.items() if not getattr(kubeflow, key)
+    ]
+    if missing:
+        raise ConfigError(f"a package for a cluster needs {'; '.join(missing)}")
+    if target == "vertex" and not kubeflow.pipeline_root.startswith("gs://"):
+        raise ConfigError(
+            f"kubeflow.pipeline_root is '{kubeflow.pipeline_root}': Vertex AI keeps artifacts in "
+            "gs://BUCKET/PATH"
+        )
+    _check_files(config)
+    if importlib.util.find_spec("kfp") is None:
+        raise ConfigError(
+            "compiling needs Kubeflow's SDK, which is not installed: pip install 'effnet-tfx[kfp]'"
+        )
+
+
+def _check_files(config: PipelineConfig) -> None:
+    """Files that settings name are read by tasks: their paths must mean something there."""
+    weights = config.trainer.weights
+    named = {
+        "trainer.weights": None if weights in WEIGHTS else weights,
+        "schema.path": config.data_schema.path,
+    }
+    for key, path in named.items():
+        if path and not path.startswith("/"):
+            raise ConfigError(
+                f"{key} is '{path}', but tasks run in the image, which has no such folder: give "
+                "an absolute path in the image or on a mounted volume"
+            )
