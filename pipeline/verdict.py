@@ -160,8 +160,8 @@ def _next(summary: Summary, run: RunFolder) -> str:
         )
     if summary.retrain is not None and not summary.retrain.retrain:
         return (
-            "nothing; what serves has learnt all this. '--force' trains all the same, and retrain "
-            "in the configuration says when a training pays"
+            "nothing; what is new does not pay a training. '--force' trains all the same, and "
+            "retrain in the configuration says when one pays"
         )
     if summary.verdict == "unchanged":
         return "nothing; this very model serves already. Other data or settings make a new one"

@@ -59,7 +59,7 @@ def _images(today: np.ndarray, served: np.ndarray, config: RetrainConfig) -> Fin
     found = f"{new} new, {len(touched) - new - gone} relabelled, {gone} gone; {before} before"
     enough = len(touched) >= max(config.min_images, config.min_share * before)
     return Finding(
-        what="images",
+        what="images of train and val",
         found=found,
         bound=f">= {config.min_images}, and {config.min_share:.3g} of those before",
         pays=enough,

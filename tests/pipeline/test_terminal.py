@@ -297,4 +297,4 @@ def test_what_was_looked_at_before_a_training_is_told_with_what_pays(output):
     text = verdict_text(told, output)
     assert "looked at first: nothing is new that pays a training\n" in text
     assert "serving: /models/3\n" in text
-    assert "next: nothing; what serves has learnt all this. '--force' trains" in text
+    assert "next: nothing; what is new does not pay a training. '--force' trains" in text
