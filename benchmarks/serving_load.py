@@ -1,11 +1,13 @@
 """The model server under load, beside the model in process, and against what it is not made for.
 
     .venv/bin/python benchmarks/serving_load.py [--images FOLDER] [--seconds 60] [--fuzz 2000]
+        [--reloads 30]
 
 Lite0 at 224 pixels with a random head: what is measured is the serving. Images are those of
 elpv-dataset, or of a folder. Three parts: requests by 16 clients while a version is pushed and
 taken back again; one request at a time, in turns with the model in process; mutated images and
-bodies. The last line is JSON with every number.
+bodies. A fourth, with --reloads: the server's memory after each of so many new versions. The last
+line is JSON with every number.
 """
 
 import argparse
@@ -68,6 +70,9 @@ def main() -> None:
             if options.fuzz:
                 found["fuzz"] = fuzz(server, files, options.fuzz)
                 print(found["fuzz"], flush=True)
+            if options.reloads:
+                found["reloads"] = reloads(server, serving, exported, files, options.reloads)
+                print(found["reloads"], flush=True)
     print(json.dumps(found))
 
 
@@ -78,6 +83,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="of load; 0: none")
     parser.add_argument("--turns", type=int, default=100, help="of single requests; 0: none")
     parser.add_argument("--fuzz", type=int, default=2000, help="mutated requests; 0: none")
+    parser.add_argument("--reloads", type=int, default=0, help="of new versions; 0: none")
     parser.add_argument("--max-batch", type=int, default=32, help="1: no batching")
     return parser.parse_args()
 
@@ -189,6 +195,24 @@ async def load(
         "p99_ms": p99,
         "max_ms": max(milliseconds),
     }
+
+
+def reloads(
+    server: RunningServer, serving: Path, exported: list[Path], files: list[bytes], count: int
+) -> dict[str, Any]:
+    """Resident MB after each of so many pushes, once the former version is gone."""
+    process, megabytes = psutil.Process(server.pid), []
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for number in range(count):
+            version, _ = publish(exported[1 - number % 2], serving, schema=None, facts={})
+            answers = None
+            while answers != str(version.number):
+                time.sleep(0.1)
+                answer = client.post(PREDICT, content=body_of(files[number % len(files)]))
+                answers = answer.headers["x-model-version"]
+            time.sleep(2.5)  # The look after next has collected the former one.
+            megabytes.append(round(process.memory_info().rss / 1e6))
+    return {"rss_mb": megabytes}
 
 
 def encoded(file: bytes, kind: str) -> bytes:

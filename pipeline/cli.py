@@ -37,6 +37,7 @@ from pipeline.models_commands import models_app
 from pipeline.notify import refusals_told
 from pipeline.options import effective_config
 from pipeline.preflight import preflight
+from pipeline.serve_command import become_server, server_config
 from pipeline.terminal import Display, make_console, make_display
 from pipeline.verdict import print_verdict
 
@@ -243,11 +244,8 @@ def serve(
 ) -> None:
     """Serve the newest versions over REST and gRPC; load new ones as they are pushed."""
     with _errors_told():
-        place = [f"--models={models}", f"--port={port}", f"--grpc-port={grpc_port}"]
-        pairs = [text.partition("=") for text in sets or ()]
-        limits = [f"--{key.replace('_', '-')}={value}" for key, _, value in pairs]
-        command = [sys.executable, "-P", "-m", "components.model_server", *place, f"--host={host}"]
-        os.execv(sys.executable, command + limits)
+        options = {"models": models, "host": host, "port": port, "grpc_port": grpc_port}
+        become_server(server_config(sets or (), **options))
 
 
 @app.command()

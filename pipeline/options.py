@@ -34,7 +34,7 @@ def effective_config(
     if search:
         _assign(values, _defaults(), ["trainer", "search", "enabled"], True)
     for text in sets:
-        path, value = _parse_set(text)
+        path, value = parse_set(text)
         _assign(values, _defaults(), path, value)
     sources = [f"'{file}'"] if file is not None else []
     sources += ["--backbone"] if backbone is not None else []
@@ -84,13 +84,23 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     return values
 
 
-def _parse_set(text: str) -> tuple[list[str], Any]:
+def parse_set(text: str, example: str = "splits.val=0.2") -> tuple[list[str], Any]:
+    """Reads what --set takes.
+
+    Args:
+        text: `key.path=value`, the value in YAML.
+        example: of one, for the error.
+
+    Returns:
+        The path of keys, and the value.
+
+    Raises:
+        ConfigError: it isn't that.
+    """
     key, equals, value = text.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
-        raise ConfigError(
-            f"--set takes key.path=value, received '{text}'; e.g. --set splits.val=0.2"
-        )
+        raise ConfigError(f"--set takes key.path=value, received '{text}'; e.g. --set {example}")
     try:
         return path, yaml.load(value, _Loader)
     except yaml.YAMLError as error:

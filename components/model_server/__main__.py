@@ -66,15 +66,15 @@ def _check(config: ServerConfig) -> None:
 def _listen(config: ServerConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     for option, port in (("--grpc-port", config.grpc_port), ("--port", config.port)):
-        listener = socket.socket(family)
         try:
+            listener = socket.socket(family)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((config.host, port))
             listener.listen(1)
         except OSError as error:
             raise InputError(
-                f"can't listen on {config.host}, port {port}: {error.strerror}; choose another by "
-                f"{option}, or 0 for any free one"
+                f"can't listen on {config.host}, port {port}: {error.strerror}; choose another "
+                f"port by {option}, or 0 for any free one, or another address by --host"
             ) from None
         if option == "--grpc-port":
             listener.close()  # gRPC opens its own; this one was to see whether it can.

@@ -116,16 +116,22 @@ class Batcher:
             return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:
+        """Answers every request, whatever happens: the thread must go on."""
+        try:
+            self._classify(batch)
+        except Exception as error:
+            _LOG.exception("model %s, version %d", self._name, self.servable.number)
+            for waiting in batch:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+
+    def _classify(self, batch: list[_Waiting]) -> None:
         files = [file for waiting in batch for file in waiting.images.files]
         _BATCH_IMAGES.labels(self._name).observe(len(files))
         try:
             answer = self.servable.classify(files)
         except UndecodableError as error:
             self._without_the_undecodable(batch, error)
-        except Exception as error:
-            _LOG.exception("model %s, version %d", self._name, self.servable.number)
-            for waiting in batch:
-                waiting.answer.set_exception(error)
         else:
             start = 0
             for waiting in batch:

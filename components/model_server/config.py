@@ -21,6 +21,12 @@ class ServerConfig(Settings):
     max_body_bytes: int = Field(
         32 * _MIB, ge=1024, description="longer requests are refused before they are read"
     )
+    body_seconds: float = Field(
+        30.0, gt=0, description="until a request must have come in whole, from its beginning"
+    )
+    max_connections: int = Field(
+        512, ge=1, description="to REST at once; more are told to come back"
+    )
     max_images: int = Field(128, ge=1, description="images in one request")
     max_pixels: int = Field(50_000_000, ge=1, description="pixels of one image")
     max_request_pixels: int = Field(
@@ -37,3 +43,8 @@ class ServerConfig(Settings):
         30, ge=0, description="for requests in flight when the server is told to end"
     )
     end_with_stdin: bool = Field(False, description="end when standard input is closed")
+
+    @property
+    def url_host(self) -> str:
+        """The address as URLs and gRPC write it: IPv6 in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host

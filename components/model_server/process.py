@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import EffnetError
+from components.model_server.config import ServerConfig
 
 _SHOWN_BYTES = 4000
 
@@ -68,9 +69,10 @@ def start(
     ):
         try:
             place = _first_line(process, log, timeout_seconds)
+            host = ServerConfig(models=models, host=place["host"]).url_host
             yield RunningServer(
-                f"http://{place['host']}:{place['port']}",
-                f"{place['host']}:{place['grpc_port']}",
+                f"http://{host}:{place['port']}",
+                f"{host}:{place['grpc_port']}",
                 place["pid"],
                 log,
             )

@@ -23,6 +23,14 @@ class TooLargeError(RefusedError):
     headers: Mapping[str, str] = {"connection": "close"}
 
 
+class TooSlowError(RefusedError):
+    """The request did not come in whole in the time that it has."""
+
+    status_code = StatusCode.DEADLINE_EXCEEDED
+    http_status = 408
+    headers: Mapping[str, str] = {"connection": "close"}
+
+
 class UnknownVersionError(RefusedError):
     """The model is there, this version of it is not loaded."""
 

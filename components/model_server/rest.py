@@ -1,31 +1,31 @@
 """What KServe's REST endpoints lack: versions, TensorFlow Serving's statuses, limits."""
 
-import contextlib
-from collections.abc import Iterator
+import asyncio
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from kserve.protocol.dataplane import DataPlane
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from components.model_server import v2
 from components.model_server.config import ServerConfig
-from components.model_server.refusals import OverloadedError, RefusedError, TooLargeError
+from components.model_server.refusals import RefusedError, TooLargeError, TooSlowError
+from components.model_server.room import Room
 from components.model_server.served_model import RestBody, ServedModel, version_number
-
-# Bodies that are held at once, in longest ones.
-_BODIES = 8
 
 
 class RestEndpoints:
     """Routes that stand before KServe's own."""
 
-    def __init__(self, dataplane: DataPlane, config: ServerConfig) -> None:
-        """Takes KServe's way to the models, and the limit on bodies."""
+    def __init__(self, dataplane: DataPlane, config: ServerConfig, room: Room) -> None:
+        """Takes KServe's way to the models, the limits on bodies, and the room for all of them."""
         self._dataplane = dataplane
-        self._limit = config.max_body_bytes
-        self._held = 0
+        self._limit, self._seconds = config.max_body_bytes, config.body_seconds
+        self._room = room
 
     def register(self, app: FastAPI) -> None:
         """Adds the routes to KServe's application, which must not have its own yet."""
@@ -48,6 +48,7 @@ class RestEndpoints:
             app.add_route(path, endpoint, methods=["POST"])
         app.add_exception_handler(RefusedError, _refused)
         app.add_exception_handler(ClientDisconnect, _nobody_there)
+        app.add_exception_handler(HTTPException, _no_such_route)
 
     async def _predict(self, request: Request) -> Response:
         return await self._answer(request, 1)
@@ -57,10 +58,10 @@ class RestEndpoints:
 
     async def _answer(self, request: Request, protocol: int) -> Response:
         model, version = self._model(request), _wanted(request)
-        with self._room(request) as length:
+        with self._room.for_one() as take:
             body = RestBody(
                 protocol,
-                await self._read(request, length),
+                await self._read(request, take),
                 version,
                 request.headers.get(v2.JSON_LENGTH),
             )
@@ -93,33 +94,30 @@ class RestEndpoints:
         """Finds the model of a request, or raises KServe's ModelNotFound."""
         return self._dataplane.get_model_from_registry(request.path_params["name"])
 
-    @contextlib.contextmanager
-    def _room(self, request: Request) -> Iterator[int]:
-        """Holds room for a body, of the length that was announced or else of the longest.
+    async def _read(self, request: Request, take: Callable[[int], None]) -> bytes:
+        """Reads a body, and takes room for each part as it comes.
 
         Raises:
-            TooLargeError: it is too long.
+            TooLargeError: it is too long, or says that it will be.
+            TooSlowError: it takes too long.
             OverloadedError: all the room is taken.
         """
         announced = request.headers.get("content-length", "")
-        length = int(announced) if announced.isdecimal() else self._limit
-        if length > self._limit:
-            raise self._too_large(length)
-        if self._held + length > _BODIES * self._limit:
-            raise OverloadedError("the requests being read fill the memory; come back in a second")
-        self._held += length
-        try:
-            yield length
-        finally:
-            self._held -= length
-
-    async def _read(self, request: Request, length: int) -> bytes:
+        if announced.isdecimal() and int(announced) > self._limit:
+            raise self._too_large(int(announced))
         parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > length:
-                raise self._too_large(size)
-            parts.append(part)
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > self._limit:
+                        raise self._too_large(size)
+                    take(len(part))
+                    parts.append(part)
+        except TimeoutError:
+            raise TooSlowError(
+                f"{size} bytes of the body came in {self._seconds:g} s, and it has no more time"
+            ) from None
         return b"".join(parts)
 
     def _too_large(self, length: int) -> TooLargeError:
@@ -131,7 +129,14 @@ def _wanted(request: Request) -> int | None:
 
 
 async def _refused(_: Request, error: Any) -> Response:
+    # They hold the body, and an error is often part of a cycle that lasts.
+    traceback.clear_frames(error.__traceback__)
     return JSONResponse({"error": error.details}, error.http_status, dict(error.headers))
+
+
+async def _no_such_route(_: Request, error: Any) -> Response:
+    """Words it as all other errors are."""
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _nobody_there(_: Request, error: Exception) -> Response:

@@ -19,6 +19,8 @@ from components.model_server.refusals import NotLoadedError, RefusedError, Unkno
 from components.model_server.servable import Answer
 
 VERSION_HEADER = "x-model-version"
+# What is read in less time than another thread takes to wake up, or in little more.
+_SHORT_BYTES = 1 << 18
 _REQUESTS = Counter("effnet_requests", "requests", ["model_name", "version", "status"])
 _SECONDS = Histogram("effnet_request_seconds", "time from body to answer", ["model_name"])
 _VERSION = Gauge("effnet_model_version", "the version that answers", ["model_name"])
@@ -107,7 +109,9 @@ class ServedModel(kserve.Model):
             _SECONDS.labels(self.name).observe(time.perf_counter() - began)
 
     async def preprocess(self, payload: RestBody | InferRequest, headers: Any = None) -> _Prepared:
-        """Reads a request and the headers of its images, in a thread."""
+        """Reads a request and the headers of its images; in a thread, if that takes long."""
+        if isinstance(payload, RestBody) and len(payload.content) <= _SHORT_BYTES:
+            return self._prepare(payload)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._prepare, payload)
 

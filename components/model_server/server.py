@@ -1,6 +1,7 @@
 """Runs everything in one event loop, until it is told to end."""
 
 import asyncio
+import functools
 import gc
 import json
 import logging
@@ -12,6 +13,7 @@ import warnings
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from kserve import ModelRepository
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.model_server import app
@@ -21,8 +23,10 @@ from kserve.protocol.rest.server import RESTServer
 
 from components.errors import InputError
 from components.model_server.config import ServerConfig
+from components.model_server.connection import Connection
 from components.model_server.grpc import make_server
 from components.model_server.rest import RestEndpoints
+from components.model_server.room import BODIES, Room
 from components.model_server.watcher import Watcher
 
 _LOG = logging.getLogger(__name__)
@@ -33,13 +37,21 @@ class _DataPlane(DataPlane):
     """KServe's, which says that it is ready whatever is loaded, and knows no versions."""
 
     async def ready(self) -> bool:
-        return any(model.ready for model in self.model_registry.get_models().values())
+        # A copy, as the watcher's thread adds models.
+        return any(model.ready for model in list(self.model_registry.get_models().values()))
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         metadata = await super().model_metadata(model_name)
         serving = self.get_model_from_registry(model_name).serving
         versions = [str(serving.servable.number)] if serving else []
         return {**metadata, "versions": versions, "platform": "tensorflow_savedmodel"}
+
+
+class _RESTServer(RESTServer):
+    """KServe's, without a middleware that times each request for a log that nobody keeps."""
+
+    def _add_middlewares(self, app: FastAPI) -> None:
+        pass
 
 
 class _FoldersDecide(ModelRepositoryExtension):
@@ -63,8 +75,9 @@ class Server:
         self._extension = _FoldersDecide(self._repository)
         self._ready = asyncio.Event()
         self._first_look, self._failed = True, False
-        RestEndpoints(self._dataplane, config).register(app)
-        rest = RESTServer(
+        self._room = Room(BODIES * config.max_body_bytes)
+        RestEndpoints(self._dataplane, config, self._room).register(app)
+        rest = _RESTServer(
             "kserve.model_server:app",
             self._dataplane,
             self._extension,
@@ -72,6 +85,9 @@ class Server:
             grace_period=config.grace_seconds,
         )
         rest.create_application()
+        rest.config.http = functools.partial(Connection, seconds=config.body_seconds)
+        rest.config.limit_concurrency = config.max_connections
+        rest.config.ws = "none"
         # KServe's own can't be given a socket, and listens on every address.
         self._rest = uvicorn.Server(rest.config)
 
@@ -81,7 +97,7 @@ class Server:
         Raises:
             InputError: none of the versions that were there at the start could be loaded.
         """
-        grpc, grpc_port = make_server(self._config, self._dataplane, self._extension)
+        grpc, grpc_port = make_server(self._config, self._dataplane, self._extension, self._room)
         await grpc.start()
         loop = asyncio.get_running_loop()
         watcher = Watcher(self._config, self._repository, loop, self._looked)
@@ -95,11 +111,16 @@ class Server:
         if self._failed:
             raise InputError(f"no model in {self._config.models} could be loaded; the log says why")
 
+    def end(self) -> None:
+        """Has `run` end once requests in flight have their answers."""
+        self._rest.should_exit = True
+
     def _looked(self, good: bool) -> None:
         if good and self._repository.get_models():
             self._ready.set()
         elif not good and self._first_look:
-            self._failed = self._rest.should_exit = True
+            self._failed = True
+            self.end()
         self._first_look = False
 
     async def _tell_when_ready(self, grpc_port: int) -> None:
@@ -132,17 +153,14 @@ def serve(config: ServerConfig, listener: socket.socket) -> None:
         logging.getLogger(name).addFilter(_is_news)
     # Which FastAPI says of a class that KServe uses.
     warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+    server = Server(config, listener)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn catches them, and raises them again when all is done.
-        signal.signal(number, lambda *_: None)
+        # Before uvicorn catches them, and when it raises them again after all is done.
+        signal.signal(number, lambda *_: server.end())
     with asyncio.Runner(
         loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()
     ) as runner:
-        runner.run(_run(config, listener))
-
-
-async def _run(config: ServerConfig, listener: socket.socket) -> None:
-    await Server(config, listener).run()
+        runner.run(server.run())
 
 
 def _is_news(record: logging.LogRecord) -> bool:

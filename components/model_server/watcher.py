@@ -78,14 +78,22 @@ class Watcher(threading.Thread):
         if self._replaced:
             gc.collect()  # Graphs are cycles; the old version's memory is wanted back.
             self._replaced = False
-        versions = find_versions(self._config.models)
-        if not versions and not self._serving_marks:
+        seen = set()
+        for name, folder in model_folders(self._config.models).items():
+            try:
+                version = serving_version(folder)
+                if version is None:
+                    continue
+                self._follow(name, version)
+            except OSError as error:
+                self._tell(name, f"model {name} can't be looked at, what it has stays: {error}")
+            else:
+                self._told -= {name, ""}
+            seen.add(name)
+        if not seen and not self._serving_marks:
             self._tell("", f"no version of a model in {self._config.models} yet: waiting for one")
-        for name in self._serving_marks.keys() - versions.keys():
+        for name in self._serving_marks.keys() - seen:
             self._tell(name, f"model {name} has no version any more: the one in memory stays")
-        for name, version in versions.items():
-            self._told -= {name, ""}
-            self._follow(name, version)
 
     def _follow(self, name: str, version: Version) -> None:
         """Loads a version, unless it serves already or failed as it is."""
@@ -139,21 +147,18 @@ class Watcher(threading.Thread):
             _LOG.warning("%s", message)
 
 
-def find_versions(models: Path) -> dict[str, Version]:
-    """Finds the version that serves of each model.
+def model_folders(models: Path) -> dict[str, Path]:
+    """Finds what may be the folders of models.
 
     Args:
         models: one model's folder of numbered versions, or a folder of such folders.
 
     Returns:
-        Versions by the names of models, which are those of the folders.
+        Folders by the names of models, which are theirs.
     """
-    alone = serving_version(models)
-    if alone is not None:
-        return {models.resolve().name: alone}
-    folders = sorted(entry for entry in models.iterdir() if entry.name[0] != ".")
-    found = ((folder.name, serving_version(folder)) for folder in folders if folder.is_dir())
-    return {name: version for name, version in found if version is not None}
+    if serving_version(models) is not None:
+        return {models.resolve().name: models}
+    return {name: models / name for name in sorted(os.listdir(models)) if name[0] != "."}
 
 
 def _install(
@@ -163,10 +168,15 @@ def _install(
     installed.set_result(None)
 
 
+def _raise(error: OSError) -> None:
+    """Half a listing must not pass for another version."""
+    raise error
+
+
 def _mark(folder: Path) -> _Mark:
     """Marks the files that make a version; not those beside it, which tell about it."""
     found = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if name != EXTRA)
         for name in sorted(files):
             facts = os.stat(os.path.join(root, name))

@@ -8,11 +8,15 @@ from typing import Any, Self
 
 import httpx
 import numpy as np
+import orjson
+from grpc import aio
 from kserve import InferenceGRPCClient, InferInput, InferRequest, InferResponse
 
 from components import features
 
 _SECONDS = 60.0
+_JSON_LENGTH = "Inference-Header-Content-Length"
+_GRPC_METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Answer:
 
 
 Ask = Callable[[Sequence[bytes]], Awaitable[Answer]]
+Send = Callable[[bytes], Awaitable[object]]
 
 
 class Client:
@@ -44,6 +49,7 @@ class Client:
     async def __aenter__(self) -> Self:
         # Made in the event loop that it is to work in.
         self._grpc = InferenceGRPCClient(self._grpc_address, timeout=_SECONDS)
+        self._channel = aio.insecure_channel(self._grpc_address)
         return self
 
     async def __aexit__(
@@ -52,6 +58,7 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._channel.close()
         await self._grpc.close()
         await self._http.aclose()
 
@@ -60,14 +67,18 @@ class Client:
         """How to ask, by the protocols' names."""
         return {"REST v1": self.ask_v1, "REST v2": self.ask_v2, "gRPC v2": self.ask_grpc}
 
+    @property
+    def raw(self) -> Mapping[str, Send]:
+        """How to send a body, whatever it is, by the protocols' names."""
+        return {"REST v1": self._post_v1, "REST v2": self._post_v2, "gRPC v2": self._call}
+
     async def ask_v1(self, files: Sequence[bytes]) -> Answer:
         """Asks as clients of TensorFlow Serving do.
 
         Raises:
             httpx.HTTPError: it was refused, or there was no answer.
         """
-        response = await self.post(_v1_body(files))
-        response.raise_for_status()
+        response = await self._post_v1(orjson.dumps(_v1_body(files)))
         rows = response.json()["predictions"]
         return Answer(
             np.array([row[features.PROBABILITIES] for row in rows]),
@@ -75,15 +86,14 @@ class Client:
         )
 
     async def ask_v2(self, files: Sequence[bytes]) -> Answer:
-        """Asks by the Open Inference Protocol, images in the body as they are."""
-        request = self._request(files)
-        content, json_length = request.to_rest()
-        headers = (
-            {} if json_length is None else {"Inference-Header-Content-Length": str(json_length)}
-        )
-        response = await self._http.post(self._v2_path, content=content, headers=headers)
-        response.raise_for_status()
-        length = response.headers.get("Inference-Header-Content-Length")
+        """Asks by the Open Inference Protocol, images in the body as they are.
+
+        Raises:
+            httpx.HTTPError: it was refused, or there was no answer.
+        """
+        content, json_length = self._request(files).to_rest()
+        response = await self._post_v2(content, {_JSON_LENGTH: str(json_length)})
+        length = response.headers.get(_JSON_LENGTH)
         return _of_tensors(
             InferResponse.from_bytes(response.content, int(length))
             if length
@@ -91,13 +101,25 @@ class Client:
         )
 
     async def ask_grpc(self, files: Sequence[bytes]) -> Answer:
-        """Asks by the Open Inference Protocol over gRPC."""
+        """Asks by the Open Inference Protocol over gRPC.
+
+        Raises:
+            grpc.RpcError: it was refused, or there was no answer.
+        """
         return _of_tensors(await self._grpc.infer(self._request(files)))
 
-    async def post(self, body: Any) -> httpx.Response:
-        """Sends a body to REST v1, whatever it is; the answer may be a refusal."""
-        content = {"content": body} if isinstance(body, bytes) else {"json": body}
-        return await self._http.post(self._path, **content)
+    async def _post_v1(self, body: bytes) -> httpx.Response:
+        response = await self._http.post(self._path, content=body)
+        return response.raise_for_status()
+
+    async def _post_v2(
+        self, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        response = await self._http.post(self._v2_path, content=body, headers=headers)
+        return response.raise_for_status()
+
+    async def _call(self, body: bytes) -> bytes:
+        return await self._channel.unary_unary(_GRPC_METHOD)(body, timeout=_SECONDS)
 
     def _request(self, files: Sequence[bytes]) -> InferRequest:
         images = InferInput(features.IMAGE, [len(files)], "BYTES")

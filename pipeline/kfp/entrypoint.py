@@ -64,10 +64,8 @@ class Task:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All parameters, by whichever schema the backend gives them."""
-        inputs = self.given.get("inputs", {})
-        legacy = {k: next(iter(v.values())) for k, v in inputs.get("parameters", {}).items()}
-        values = {**legacy, **inputs.get("parameterValues", {})}
+        """All parameters; JSON has no integers of its own."""
+        values = parameters.given_values(self.given)
         integers = self.types["integers"]
         return {key: int(value) if key in integers else value for key, value in values.items()}
 

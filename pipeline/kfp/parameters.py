@@ -81,11 +81,13 @@ class Run:
 
     Attributes:
         id: in the form of `pipeline.layout`, the same in all tasks of a run.
+        uuid: KFP's own id of it.
         output: where the serving directory and the runs' folders are.
         values: what was set for this run, by the name of the parameter.
     """
 
     id: str
+    uuid: str
     output: str
     values: Mapping[str, Any]
 
@@ -101,8 +103,8 @@ class Run:
             for key, value in parameters.items()
             if key.startswith(PREFIX)
         }
-        run_id = _run_id(own.pop(_UUID), own.pop(_CREATED))
-        return cls(run_id, own.pop(_OUTPUT), own)
+        uuid = own.pop(_UUID)
+        return cls(_run_id(uuid, own.pop(_CREATED)), uuid, own.pop(_OUTPUT), own)
 
 
 def _run_id(uuid: str, created: str) -> str:
@@ -114,7 +116,19 @@ def _run_id(uuid: str, created: str) -> str:
             "Pipelines 2.16 or newer is needed"
         ) from None
     utc = time.astimezone(datetime.UTC)
-    return f"{utc:%Y%m%d-%H%M%S}-{hashlib.sha256(uuid.encode()).hexdigest()[:4]}"
+    return f"{utc:%Y%m%d-%H%M%S}-{id_suffix(uuid)}"
+
+
+def id_suffix(uuid: str) -> str:
+    """Returns how the id of a run ends, by KFP's own id of it."""
+    return hashlib.sha256(uuid.encode()).hexdigest()[:4]
+
+
+def given_values(executor_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a task's parameters, by whichever schema the backend gives them."""
+    inputs = executor_input.get("inputs", {})
+    legacy = {key: next(iter(told.values())) for key, told in inputs.get("parameters", {}).items()}
+    return {**legacy, **inputs.get("parameterValues", {})}
 
 
 def executor_properties(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def changes(former: Any, order: Order, cron: str) -> list[str]:
     """Returns in words what a schedule would have that the former one has not."""
     old, new = Package.told(former.pipeline_spec), order.package
     told = former.runtime_config.parameters if former.runtime_config else None
-    cells = [
+    cells: list[tuple[str, Any, Any]] = [
         ("cron", from_kubeflow(_cron(former)), from_kubeflow(cron)),
         ("service account", _account(former), order.service_account or _DEFAULT_ACCOUNT),
     ]

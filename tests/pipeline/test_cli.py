@@ -59,6 +59,7 @@ def arguments(image_folders, output):
         (["run", "--output", "x"], 2),
         (["predict", "--models", "/no/such/models", "a.jpg"], 2),
         (["schema", "diff", "--output", "x", "--set", "splits.val=x"], 2),
+        (["serve", "--models", "/no/such/models", "--set", "max_imagez=1"], 2),
         (["models", "list", "--output", "/"], 2),
     ],
 )

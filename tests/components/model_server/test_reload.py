@@ -118,3 +118,24 @@ def test_a_model_that_appears_is_served(
     exported.put("second", models / "new" / "1")
     wait_for(lambda: client.get("/v2/models/new/ready").status_code == 200)
     assert client.post("/v1/models/new:predict", json=rows(FILE)).status_code == 200
+
+
+def test_a_folder_that_cannot_be_read_keeps_what_it_has_and_others_from_nothing(
+    server: RunningServer, client: httpx.Client, models: Path, exported: Exported
+) -> None:
+    for name in ("ailing", "sound"):
+        (models / name).mkdir()
+        exported.put("first", models / name / "1")
+        wait_for(lambda name=name: client.get(f"/v2/models/{name}/ready").status_code == 200)
+    unreadable = models / "ailing" / "2"
+    unreadable.symlink_to("x" * 300)  # No system takes such a name, whoever asks.
+    exported.put("second", models / "sound" / "2")
+    sound = "/v1/models/sound/versions/2"
+    wait_for(lambda: client.get(sound).status_code == 200)
+    wait_for(lambda: "AVAILABLE" in client.get(sound).text)
+    ailing = client.post("/v1/models/ailing:predict", json=rows(FILE))
+    assert ailing.headers["x-model-version"] == "1"
+    assert server.log.read_text().count("model ailing can't be looked at") == 1
+    unreadable.unlink()
+    exported.put("second", models / "ailing" / "2")
+    wait_for(lambda: "AVAILABLE" in client.get("/v1/models/ailing/versions/2").text)

@@ -1,5 +1,6 @@
 """A small exported model on the real server: what passes, and what is found out."""
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,10 @@ from PIL import Image
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import features
+from components.evaluator.verdict import Rule
+from components.model_server import process
 from components.serving_validator import checks, executor
+from components.serving_validator.client import Client
 from components.serving_validator.config import ServingCheckConfig
 from components.serving_validator.executor import check, sample_images
 from components.serving_validator.report import ServingReport
@@ -55,6 +59,12 @@ def exported(folder: Path, wrong: float = 0.0) -> Path:
     return folder
 
 
+def model_folder(root: Path, model: Path) -> Path:
+    (root / "served").mkdir()
+    (root / "served" / "1").symlink_to(model)
+    return root / "served"
+
+
 def picture(seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 120, (40, 50, 3)) + rng.integers(0, 2) * 135
@@ -77,6 +87,8 @@ def test_a_sound_model_passes_within_budgets_that_it_keeps(tmp_path):
     kinds = " ".join(rule.metric for rule in report.rules)
     for kind in ("REST v1", "REST v2", "gRPC v2", "a huge image", "truncated", "an empty body"):
         assert kind in kinds
+    refusals = [rule for rule in report.rules if "refuses" in rule.metric]
+    assert [rule.value for rule in refusals] == [3] * 5
     assert report.latency is not None
     assert 0 < report.latency.p50_ms <= report.latency.p95_ms <= report.latency.p99_ms
     assert report.images_per_second > 0.1
@@ -91,6 +103,26 @@ def test_answers_that_depend_on_their_company_are_found_out(tmp_path):
     }
     assert report.latency is None
     assert "answers" in Path(report.log).read_text()
+
+
+def test_junk_that_one_protocol_answers_or_blames_on_the_server_is_found_out(tmp_path):
+    model = exported(tmp_path / "model")
+    with process.start(model_folder(tmp_path, model), tmp_path / "log") as server:
+
+        async def refused(name: str) -> list[Rule]:
+            async with Client(server.url, server.grpc_address, name) as client:
+                good = {protocol: ask(FILES[:1]) for protocol, ask in client.protocols.items()}
+                junk = {protocol: send(b"junk") for protocol, send in client.raw.items()}
+                return [await checks._refuses("x", good), await checks._refuses("x", junk)]
+
+        answered, rightly = asyncio.run(refused("served"))
+    assert not answered.passed
+    assert answered.reason == "REST v1: answered; REST v2: answered; gRPC v2: answered"
+    assert rightly.passed
+    gone = asyncio.run(refused("served"))[1]
+    assert gone.value == 0
+    assert "REST v2: ConnectError" in gone.reason
+    assert "gRPC v2: UNAVAILABLE" in gone.reason
 
 
 def test_a_model_that_does_not_load_is_told_with_the_end_of_the_log(tmp_path):
