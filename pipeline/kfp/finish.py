@@ -1,8 +1,8 @@
 """The last task of a run on a cluster, which runs whatever became of the others.
 
 Each of those leaves what it found in OUTPUT/runs/<run id>/nodes; this one puts that together to the
-run's summary, as `effnet run` would have written it, with the configuration beside it, and tells the
-webhook.
+run's summary, as `effnet run` would have written it, writes the configuration beside it, and tells
+the webhook.
 """
 
 import argparse
