@@ -4,6 +4,7 @@
         assets.extra/model.json        what it is: digest, run, when it was pushed
         assets.extra/schema.pbtxt      the schema that its data followed
         assets.extra/learnt_images.npy the images that it has learnt from
+        assets.extra/train_statistics.pb  their statistics
     serving/<model name>/.withdrawn/   versions that a person took back: their numbers stay taken,
         <version>.digest               and their models are not pushed again, also once removed
     serving/<model name>/.failed/      versions that the cluster did not take into service

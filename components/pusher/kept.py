@@ -1,4 +1,7 @@
-"""What is kept with a version beside its schema: what it has learnt from."""
+"""What is kept with a version beside its schema: what it has learnt from.
+
+The gate and the check whether a training pays hold the data of later runs against it.
+"""
 
 from pathlib import Path
 
@@ -9,8 +12,11 @@ from tfx.utils import path_utils
 
 from components import features, learnt_images
 from components.model_versions import read_training
+from components.retrain_check.statistics import FILE as STATISTICS_FILE
+from components.retrain_check.statistics import train_statistics
 
 INGESTION = "ingestion"
+STATISTICS = "statistics"
 BASELINE = "baseline"
 
 Inputs = dict[str, list[types.Artifact]]
@@ -23,8 +29,12 @@ def kept_files(inputs: Inputs, model: Path) -> dict[str, bytes]:
         inputs: the Pusher's.
         model: the SavedModel that is pushed.
     """
+    kept = train_statistics(artifact_utils.get_single_instance(inputs[STATISTICS]))
+    files = {STATISTICS_FILE: kept.SerializeToString(deterministic=True)}
     images = _learnt(inputs, model)
-    return {} if images is None else {learnt_images.FILE: learnt_images.to_bytes(images)}
+    return (
+        files if images is None else {**files, learnt_images.FILE: learnt_images.to_bytes(images)}
+    )
 
 
 def _learnt(inputs: Inputs, model: Path) -> np.ndarray | None:

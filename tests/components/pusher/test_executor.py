@@ -29,7 +29,7 @@ def api(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def push(tmp_path, evaluation):
+def push(tmp_path, evaluation, statistics):
     """Runs the executor on a blessed model, judged against what serves."""
 
     def do(
@@ -39,13 +39,19 @@ def push(tmp_path, evaluation):
         storage_uri: str = "pvc://models/classifier/{version}",
     ) -> standard_artifacts.PushedModel:
         place = place or str(tmp_path / "classifier")
-        return _push(tmp_path, evaluation, content, keep, place, storage_uri)
+        return _push(tmp_path, evaluation, statistics, content, keep, place, storage_uri)
 
     return do
 
 
 def _push(
-    folder: Path, evaluation: Path, content: str, keep: int | None, place: str, storage_uri: str
+    folder: Path,
+    evaluation: Path,
+    statistics: standard_artifacts.ExampleStatistics,
+    content: str,
+    keep: int | None,
+    place: str,
+    storage_uri: str,
 ) -> standard_artifacts.PushedModel:
     artifacts = {
         "model": standard_artifacts.Model(),
@@ -66,6 +72,7 @@ def _push(
     artifacts[kept.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
     artifacts[executor.EVALUATION] = standard_artifacts.ModelEvaluation()
     artifacts[executor.EVALUATION].uri = str(evaluation)
+    artifacts[kept.STATISTICS] = statistics
     artifacts["model_blessing"].set_int_custom_property("blessed", 1)
     filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=place)
     settings = KubernetesConfig(
