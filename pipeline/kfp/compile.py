@@ -94,7 +94,7 @@ def vertex_package(config: PipelineConfig) -> str:
 def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     """Returns a PipelineJob as JSON."""
     kubeflow, dialect = config.kubeflow, cures.Dialect(legacy)
-    pipeline = create_pipeline(config, _locations(config), _NO_RUN)
+    pipeline = create_pipeline(config, locations(config), _NO_RUN)
     job = _by_tfx(pipeline, kubeflow.image, legacy)
     spec = job["pipelineSpec"]
     cures.use_known_types(spec, pipeline)
@@ -123,7 +123,8 @@ def _by_tfx(pipeline: Pipeline, image: str, legacy: bool) -> dict[str, Any]:
     return copy.deepcopy(KubeflowV2DagRunner(settings).run(pipeline, write_out=False))
 
 
-def _locations(config: PipelineConfig) -> Locations:
+def locations(config: PipelineConfig) -> Locations:
+    """Returns where a run on a cluster reads and writes."""
     output, model = config.kubeflow.output, config.serving.model_name
     return Locations(
         data=config.kubeflow.data,

@@ -4,6 +4,7 @@ TFX has an entrypoint of its own, for Vertex AI: it wants the types of artifacts
 knows no addresses but those that TensorFlow reads, and imports every component there is.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -46,11 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     task = Task.of(sys.argv[1:] if arguments is None else arguments)
     sys.argv[1:] = []  # which KServe parses when it is imported
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ[RUN_DIR_VARIABLE] = tempfile.tempdir = scratch
-        status = _run_and_record(task, Path(scratch))
+    with _scratch() as scratch:
+        status = _run_and_record(task, scratch)
     if status:
         sys.exit(status)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yields a folder for events, and for all that is temporary; it is removed at the end."""
+    former = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[RUN_DIR_VARIABLE] = tempfile.tempdir = folder
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = former
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

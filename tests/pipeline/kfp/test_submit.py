@@ -13,6 +13,7 @@ from pipeline.kfp.parameters import id_suffix
 from pipeline.layout import Output
 from pipeline.summary import Outcome, Summary
 from tests.kubeflow_api import failure
+from tests.pipeline.kfp.conftest import write_package
 
 RUN = "run-1"  # the experiment has the id 0
 
@@ -219,3 +220,13 @@ def test_a_token_that_expires_while_waiting_is_told(effnet, backend):
     assert result.exit_code == 2
     assert "has expired" in result.stderr
     assert "The run itself goes on" in result.stderr
+
+
+def test_artifacts_go_where_the_package_says(backend, tmp_path):
+    """The backend reads it from the run, and passes over what the package has."""
+    root = "minio://mlpipeline/effnet"
+    file = write_package(tmp_path / "p.yaml", str(tmp_path / "output"), defaultPipelineRoot=root)
+    result = CliRunner().invoke(cli.app, ["submit", "--package", str(file)])
+    assert result.exit_code == 0, result.stderr
+    (body,) = backend.bodies("/runs")
+    assert body["runtime_config"]["pipeline_root"] == root

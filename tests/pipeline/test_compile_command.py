@@ -1,0 +1,70 @@
+import subprocess
+import sys
+
+import pytest
+
+from components.errors import ConfigError
+from pipeline.compile_command import check
+from pipeline.config import PipelineConfig
+
+KUBEFLOW = {
+    "image": "registry/effnet:1",
+    "pipeline_root": "minio://mlpipeline/effnet",
+    "data": "/mnt/data",
+    "output": "/mnt/output",
+}
+
+
+def effnet(*options, code="from pipeline.cli import main; main()"):
+    return subprocess.run(
+        [sys.executable, "-c", code, "compile", *map(str, options)], capture_output=True, text=True
+    )
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path):
+    result = effnet("--output", tmp_path / "package.yaml", "--image", "registry/effnet:1")
+    assert result.returncode == 2
+    assert "kubeflow.pipeline_root" in result.stderr
+    assert "kubeflow.output" in result.stderr
+    assert "kubeflow.image" not in result.stderr
+
+
+def test_without_kubeflows_sdk_it_is_told_how_to_install_it(tmp_path):
+    code = (
+        "import sys; sys.modules['kfp'] = None\n"
+        "from pipeline.cli import app\n"
+        "try: app()\n"
+        "finally: assert 'tensorflow' not in sys.modules"
+    )
+    sets = [f"--set=kubeflow.{key}={value}" for key, value in KUBEFLOW.items()]
+    result = effnet("--output", tmp_path / "package.yaml", *sets, code=code)
+    assert result.returncode == 2
+    assert "pip install 'effnet-tfx[kfp]'" in result.stderr
+
+
+@pytest.mark.parametrize("key", ["trainer.weights", "schema.path"])
+def test_files_must_be_where_tasks_can_find_them(key):
+    section, name = key.split(".")
+    values = {"kubeflow": KUBEFLOW, section: {name: "files/mine.h5"}}
+    with pytest.raises(ConfigError, match=f"{key} is 'files/mine.h5'.*an absolute path"):
+        check(PipelineConfig.parse(values), "kfp")
+
+
+def test_vertex_keeps_artifacts_in_gcs():
+    with pytest.raises(ConfigError, match=r"gs://BUCKET/PATH"):
+        check(PipelineConfig.parse({"kubeflow": KUBEFLOW}), "vertex")
+
+
+def test_no_folder_is_made_for_the_package(tmp_path):
+    sets = [f"--set=kubeflow.{key}={value}" for key, value in KUBEFLOW.items()]
+    result = effnet("--output", tmp_path / "no" / "package.yaml", *sets)
+    assert result.returncode == 2
+    assert "there is no folder" in result.stderr
+
+
+def test_the_command_writes_the_package(tmp_path):
+    sets = [f"--set=kubeflow.{key}={value}" for key, value in KUBEFLOW.items()]
+    result = effnet("--output", tmp_path / "package.yaml", *sets)
+    assert result.returncode == 0, result.stderr
+    text = (tmp_path / "package.yaml").read_text()
+    assert 'schemaVersion: "2.1.0"' in text
