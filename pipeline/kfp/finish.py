@@ -1,7 +1,8 @@
 """The last task of a run on a cluster, which runs whatever became of the others.
 
 Each of those leaves what it found in OUTPUT/runs/<run id>/nodes; this one puts that together to the
-run's summary, as `effnet run` would have written it, and tells the webhook.
+run's summary, as `effnet run` would have written it, with the configuration beside it, and tells the
+webhook.
 """
 
 import argparse
@@ -13,12 +14,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from components.errors import ConfigError
 from components.store import Store, StoreError, open_store
 from pipeline.comparison_warnings import comparison_warnings
 from pipeline.config import PipelineConfig
-from pipeline.kfp.parameters import Run, given_values
+from pipeline.config_reference import render
+from pipeline.kfp.parameters import Run, effective, given_values
 from pipeline.kubeflow_config import NODES
-from pipeline.layout import NODES_FOLDER, SUMMARY_FILE
+from pipeline.layout import CONFIG_FILE, NODES_FOLDER, SUMMARY_FILE
 from pipeline.node_facts import NodeRecord, compose
 from pipeline.notify import tell
 from pipeline.progress import Progress
@@ -48,6 +51,7 @@ def finish(values: Mapping[str, Any]) -> Summary:
     config = PipelineConfig.parse_json(run.values["config"])
     folder = open_store(run.output).child("runs", run.id)
     try:
+        _write_configuration(config, run, folder)
         summary = summarize(config, run, read_records(folder.child(NODES_FOLDER)))
         folder.write_text(SUMMARY_FILE, summary.to_json() + "\n")
     except StoreError as error:
@@ -59,6 +63,12 @@ def finish(values: Mapping[str, Any]) -> Summary:
         folder.write_text(SUMMARY_FILE, told.to_json() + "\n")
     print_verdict(make_console(sys.stdout), told, None)
     return told
+
+
+def _write_configuration(config: PipelineConfig, run: Run, folder: Store) -> None:
+    # A value that can't be used has ended the task that it was for, which says so.
+    with contextlib.suppress(ConfigError):
+        folder.write_text(CONFIG_FILE, render(effective(config, run)))
 
 
 def read_records(nodes: Store) -> list[NodeRecord]:

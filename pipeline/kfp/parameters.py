@@ -150,6 +150,20 @@ def executor_properties(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def effective(config: PipelineConfig, run: Run) -> PipelineConfig:
+    """Returns a compiled configuration with what was set for a run.
+
+    Raises:
+        ConfigError: if a value set for the run can't be used.
+    """
+    values = config.model_dump(mode="json", by_alias=True)
+    values["kubeflow"]["data"] = _with_data(config.kubeflow.data, run)
+    values["data"] = json.loads(_with_span(config.data.model_dump_json(by_alias=True), run))
+    values["trainer"] = json.loads(_with_training(config.trainer.model_dump_json(), run))
+    values["gate"] = json.loads(_with_bounds(config.gate.model_dump_json(by_alias=True), run))
+    return PipelineConfig.parse(values)
+
+
 def _with_data(data_path: str, run: Run) -> str:
     return run.values.get("data", data_path)
 

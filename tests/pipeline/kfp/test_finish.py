@@ -13,6 +13,7 @@ from pipeline.kfp.parameters import Run
 from pipeline.kfp.submit import read_summary
 from pipeline.node_facts import NodeRecord
 from pipeline.notify_config import WEBHOOK_VARIABLE
+from pipeline.options import effective_config
 from pipeline.summary import Failure, Images, Summary
 from tests.http_server import serving
 
@@ -103,6 +104,8 @@ def test_a_finished_run_has_the_summary_of_a_local_one(values, leave, folder, we
     assert "not recorded which images the model that serves has learnt from" in summary.warnings[1]
     (request,) = webhook
     assert (request.body["verdict"], request.body["run_id"]) == ("pushed", folder.name)
+    written = effective_config(folder / "config.yaml")
+    assert (written.trainer.backbone, written.kubeflow.data) == ("efficientnet-b2", "/images")
 
 
 def test_parameters_are_read_by_the_older_schema_as_well(values, leave, folder, webhook):
