@@ -168,7 +168,7 @@ def test_what_has_a_known_name_is_allowed_by_its_name_only(objects):
 
 
 def test_the_pushers_rights_are_what_its_code_uses():
-    methods = {name for name in vars(kubernetes_api.InferenceServiceApi) if name[0] != "_"}
+    methods = {name for name in dir(kubernetes_api.InferenceServiceApi) if name[0] != "_"}
     assert methods == set(kubernetes_api.VERBS)
 
 
