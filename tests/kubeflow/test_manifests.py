@@ -8,6 +8,7 @@ import yaml
 from kubernetes import client
 
 from components.pusher import kubernetes_api
+from pipeline.kfp import tf_job
 
 CUSTOM = {
     "InferenceService": kserve.V1beta1InferenceService,
@@ -32,9 +33,10 @@ RIGHTS = {
         **SERVING,
         "workflowtaskresults": {"create", "patch"},
         "pods": {"get"},
+        "pods/log": {"get"},
         "configmaps": {"get"},
         "secrets": {"get"},
-        "tfjobs": {"get", "create", "delete"},
+        "tfjobs": set(tf_job.KIND.verbs),
     },
     "effnet-toolbox": {
         **SERVING,
