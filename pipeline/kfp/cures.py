@@ -14,8 +14,8 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import name_utils
 
-from pipeline.kfp.parameters import PREFIX, RUN_CONSTANTS, RunParameter
-from pipeline.kubeflow_config import EXIT_TASK
+from pipeline.kfp.parameters import PREFIX, RUN_CONSTANTS, WORKERS, RunParameter
+from pipeline.kubeflow_config import EXIT_TASK, TRAINER
 
 Spec = dict[str, Any]
 
@@ -192,6 +192,12 @@ def add_parameters(
         _inputs(spec["root"]["dag"]["tasks"][INNER])[name] = source
         for node in (*parameter.nodes, EXIT_TASK):
             _give(spec, dialect, (node, tasks[node]), name, default, source)
+
+
+def add_workers(spec: Spec, dialect: Dialect, config: str) -> None:
+    """Tells the Trainer's task to have several pods train, by the configuration as JSON."""
+    task = spec["components"][INNER]["dag"]["tasks"][TRAINER]
+    _give(spec, dialect, (TRAINER, task), WORKERS, config, dialect.constant(config))
 
 
 def _give(
