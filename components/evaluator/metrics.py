@@ -115,6 +115,8 @@ def _kappa(answers: Answers, rule: RuleConfig, order: tuple[str, ...] | None) ->
     missing = [name for name in answers.classes if name not in order]
     if missing:
         raise NotComputableError(f"gate.class_order lacks the class '{missing[0]}'")
+    if (answers.predicted < 0).any():
+        raise NotComputableError("the model answers with a label that is none of its classes")
     grades = np.array([order.index(name) for name in answers.classes])
     value = sk.cohen_kappa_score(
         grades[answers.labels],

@@ -8,7 +8,12 @@ import numpy as np
 from components import features
 from components.evaluator.config import LOWER_IS_BETTER, GateConfig, RuleConfig
 from components.evaluator.each import each
-from components.evaluator.evidence import CONFIDENCE, bootstrap_interval, mcnemar
+from components.evaluator.evidence import (
+    CONFIDENCE,
+    bootstrap_interval,
+    least_images,
+    mcnemar,
+)
 from components.evaluator.metrics import NotComputableError, measure
 from components.evaluator.predictions import Answers, Predictions
 from components.evaluator.verdict import Comparison, Rule, Verdict
@@ -171,8 +176,16 @@ class _Judge:
             reason = "too few images for an interval"
             return self._verdict(bound, False, value, reason, rows)
         worst = interval[1] if self._lower_is_better else -interval[0]
-        verdict = self._verdict(bound, worst <= decline, value, None, rows)
+        few = self._too_few_to_show(decline, self.predictions.candidate[rows])
+        passed = worst <= decline if few is None else self.rule.few_examples == "pass"
+        verdict = self._verdict(bound, passed, value, few, rows)
         return verdict.model_copy(update={"interval": interval})
+
+    def _too_few_to_show(self, decline: float, answers: Answers) -> str | None:
+        if self.rule.confidence is None or self.rule.metric == "log_loss":  # which is no share
+            return None
+        images, needed = self._count(answers), least_images(decline, self.rule.confidence)
+        return f"{images} test images can't show it, {needed} might" if images < needed else None
 
     def _interval(
         self, rows: np.ndarray, baseline: Answers, confidence: float
@@ -218,15 +231,20 @@ class _Judge:
 
     def _few(self, answers: Answers) -> str | None:
         """That the images which the metric is about are too few, in words."""
-        one, images = self.rule.of_class, answers.labels
-        if one in answers.classes:
-            images = images[images == answers.classes.index(one)]
-        if len(images) >= self.rule.min_examples:
+        images = self._count(answers)
+        if images >= self.rule.min_examples:
             return None
         if not len(answers.labels):
             return "no test image belongs to this slice"
-        of_class = "" if one is None else f" of class '{one}'"
-        return f"{len(images)} test images{of_class}, fewer than {self.rule.min_examples}"
+        of_class = "" if self.rule.of_class is None else f" of class '{self.rule.of_class}'"
+        return f"{images} test images{of_class}, fewer than {self.rule.min_examples}"
+
+    def _count(self, answers: Answers) -> int:
+        """How many images the metric is about."""
+        one = self.rule.of_class
+        if one in answers.classes:
+            return int((answers.labels == answers.classes.index(one)).sum())
+        return len(answers.labels)
 
     def _measure(self, answers: Answers) -> float:
         return measure(answers, self.rule, self.order)

@@ -87,6 +87,14 @@ def test_what_can_t_be_computed_says_why(asked: RuleConfig, said: str) -> None:
         measure(answers, asked, ("none", "mild"))
 
 
+def test_a_label_that_is_no_class_has_no_grade() -> None:
+    labels = ["none"] * 4
+    answers = certain_answers(CLASSES, labels, labels)
+    answers.predicted[0] = -1
+    with pytest.raises(NotComputableError, match="none of its classes"):
+        measure(answers, rule("quadratic_weighted_kappa"), GRADES)
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_no_images_have_no_metric(name: str) -> None:
     more = {"of_class": "none"} if name in ("precision", "recall") else {}
