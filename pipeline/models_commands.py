@@ -147,9 +147,9 @@ def describe(output: Output, model: str) -> dict[str, Any]:
 
 
 def _row(version: Version) -> dict[str, Any]:
-    facts, training, problem = {}, {}, None
+    facts, training, metrics, problem = {}, {}, {}, None
     try:
-        facts, training = version.facts, version.training
+        facts, training, metrics = version.facts, version.training, version.metrics
     except OutputError as error:
         problem = str(error)
     return {
@@ -159,7 +159,7 @@ def _row(version: Version) -> dict[str, Any]:
         "pushed_at": facts.get("pushed_at"),
         "run_id": facts.get("run_id"),
         "backbone": training.get("backbone"),
-        "metrics": facts.get("metrics", {}),
+        "metrics": metrics,
         "problem": problem,
     }
 

@@ -83,7 +83,7 @@ def publish(
         _add(staging / EXTRA, extra or {})
         flush_tree(staging)
         version = _next_version(model_dir)
-        move(staging, version.path)
+        _show(staging, version.path)
         return version, True
 
 
@@ -136,6 +136,16 @@ def _stage(saved_model: Path, staging: Path, schema: Path | None, facts: Mapping
 def _add(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         (folder / name).write_bytes(content)
+
+
+def _show(staging: Path, path: Path) -> None:
+    try:
+        move(staging, path)
+    except OSError:
+        # In sight already, it may be, but not surely on the disk.
+        if path.exists():
+            os.rename(path, staging)
+        raise
 
 
 def _next_version(model_dir: Path) -> Version:

@@ -46,6 +46,16 @@ class Version:
         return _read_json(self.path / EXTRA / FACTS_FILE)
 
     @property
+    def metrics(self) -> dict[str, float | None]:
+        """Those of the test split when it was published; {} where none were recorded."""
+        found = self.facts.get("metrics") or {}
+        if isinstance(found, dict) and all(
+            value is None or isinstance(value, int | float) for value in found.values()
+        ):
+            return found
+        raise _damaged(self.path / EXTRA / FACTS_FILE, "its metrics are no numbers by name")
+
+    @property
     def training(self) -> dict[str, Any]:
         """How it was trained, as the Trainer wrote it; empty if it isn't one of ours."""
         return read_training(self.path)

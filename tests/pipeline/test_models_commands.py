@@ -97,9 +97,14 @@ def test_a_version_keeps_its_accuracy_without_its_run(effnet, two, output):
     assert [row["metrics"]["accuracy"] for row in listing["versions"]] == [0.92, 0.91]
 
 
-def test_a_damaged_record_is_told_beside_the_other_versions(effnet, two):
+@pytest.mark.parametrize(
+    "content",
+    ["{", '{"metrics": [0.9]}', '{"metrics": {"accuracy": "high"}}'],
+    ids=["no JSON", "no metrics by name", "no number"],
+)
+def test_a_damaged_record_is_told_beside_the_other_versions(effnet, two, content):
     file = two / "2" / EXTRA / "model.json"
-    file.write_text("{")
+    file.write_text(content)
 
     done = effnet("list")
 
