@@ -88,6 +88,8 @@ def _top_k_accuracy(answers: Answers, rule: RuleConfig, order: tuple[str, ...] |
 
 
 def _log_loss(answers: Answers, rule: RuleConfig, order: tuple[str, ...] | None) -> float:
+    if len(answers.classes) < 2:
+        raise NotComputableError("the model knows one class only")
     return sk.log_loss(answers.labels, answers.probabilities, labels=_indices(answers))
 
 

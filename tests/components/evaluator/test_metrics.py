@@ -87,6 +87,11 @@ def test_what_can_t_be_computed_says_why(asked: RuleConfig, said: str) -> None:
         measure(answers, asked, ("none", "mild"))
 
 
+def test_of_one_class_there_is_no_loss() -> None:
+    with pytest.raises(NotComputableError, match="one class only"):
+        measure(certain_answers(("none",), ["none"], ["none"]), rule("log_loss"), None)
+
+
 def test_a_label_that_is_no_class_has_no_grade() -> None:
     labels = ["none"] * 4
     answers = certain_answers(CLASSES, labels, labels)

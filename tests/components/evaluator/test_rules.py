@@ -56,6 +56,33 @@ def test_a_decline_up_to_the_bound_itself_passes() -> None:
     assert found.passed
 
 
+def test_a_value_that_is_the_bound_itself_passes_however_it_was_computed() -> None:
+    """Recalls of 0.8, 0.7 and 0.6, whose mean in binary numbers is not 0.7."""
+    classes = ("boot", "cap", "hat")
+    labels = [name for name in classes for _ in range(10)]
+    wrong = {"boot": 2, "cap": 3, "hat": 4}
+    given = [
+        classes[0 if label != "boot" else 1] if number % 10 < wrong[label] else label
+        for number, label in enumerate(labels)
+    ]
+    answers = certain_answers(classes, labels, given)
+    rules = [{"metric": "balanced_accuracy", bound: 0.7} for bound in ("min", "max")]
+    found = verdicts(gate(*rules), predictions(labels, answers))
+    assert found[0].value != 0.7
+    assert [rule.passed for rule in found] == [True, True]
+
+
+def test_an_interval_that_ends_at_the_bound_itself_passes() -> None:
+    rule = {"metric": "accuracy", "max_decline": 0.1, "confidence": 0.95}
+    found = predictions(LABELS, wrong_on(2), RIGHT)
+    (first,) = verdicts(gate(rule), found)
+    assert first.interval is not None
+    end = -first.interval[0]
+    at, below = verdicts(gate(*({**rule, "max_decline": end - by} for by in (1e-15, 1e-9))), found)
+    assert (at.passed, below.passed) == (True, False)
+    assert at.reason is below.reason is None
+
+
 def test_less_is_better_for_a_loss() -> None:
     sure, unsure = (random_answers(CLASSES, LABELS, 0, sharpness) for sharpness in (4, 1))
     rule = gate({"metric": "log_loss", "max_decline": 0.01, "confidence": 0.9})
