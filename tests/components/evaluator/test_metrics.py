@@ -61,6 +61,17 @@ def test_kappa_goes_by_the_order_of_the_grades_not_of_their_names() -> None:
     assert found != pytest.approx(measure(ANSWERS, rule("quadratic_weighted_kappa"), CLASSES))
 
 
+def test_a_grade_without_images_still_counts_as_a_step_between_others() -> None:
+    """Nothing is graded 1: between 0 and 2 lie two steps all the same."""
+    grades = ("0", "1", "2", "3")
+    labels, given = ["0", "0", "2", "3", "3"], ["0", "2", "2", "3", "2"]
+    true, answered = np.array(labels, float), np.array(given, float)
+    by_chance = (true[:, None] - answered[None, :]) ** 2
+    kappa = 1 - ((true - answered) ** 2).mean() / by_chance.mean()
+    answers = certain_answers(grades, labels, given)
+    assert measure(answers, rule("quadratic_weighted_kappa"), grades) == pytest.approx(kappa)
+
+
 def test_calibration_error_weighs_the_bins_by_their_images() -> None:
     """Three images at 0.95, two of them right, and one at 0.55 that is wrong."""
     right, confidence = np.array([1, 1, 0, 0], bool), np.array([0.95, 0.95, 0.95, 0.55])
