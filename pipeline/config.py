@@ -10,6 +10,7 @@ from components.errors import ConfigError
 from components.evaluator.config import GateConfig
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.pusher.kubernetes_config import KubernetesConfig
+from components.retrain_check.config import RetrainConfig
 from components.serving_validator.config import ServingCheckConfig
 from components.settings import Settings
 from pipeline.beam_config import BeamConfig
@@ -93,6 +94,7 @@ class PipelineConfig(Settings):
     )
     transform: TransformConfig = Field(TransformConfig(), description="image to pixels")
     trainer: TrainConfig = Field(TrainConfig(), description="backbone and fine-tuning")
+    retrain: RetrainConfig = Field(RetrainConfig(), description="when a training pays")
     gate: GateConfig = Field(GateConfig(), description="what goes live")
     serving: ServingConfig = Field(ServingConfig(), description="what is pushed")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata")

@@ -8,8 +8,17 @@ import hashlib
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
+from components.retrain_check.decision import CODE, SETTINGS
+from components.store import is_remote, open_store
+from pipeline.config import PipelineConfig
 from pipeline.summary import library_versions
+
+_SHARED = ("components.features", "components.image_ops")  # what training and serving share
+# What every part of the pipeline goes by.
+CONTRACT = (*_SHARED, "components.model_versions")
+TRAINING = ("trainer", "components.tuner", *CONTRACT)
 
 
 def code_digest(*modules: str) -> str:
@@ -25,11 +34,34 @@ def code_digest(*modules: str) -> str:
 
 
 def file_digest(path: str) -> str:
-    """Returns the hex SHA-256 of a file's content; "" where a setting names no file."""
+    """Returns the hex SHA-256 of a file's content; "" where a setting names no file.
+
+    Args:
+        path: a path, or an address on S3 or GCS.
+    """
+    if is_remote(path):
+        folder, _, name = path.rpartition("/")
+        return hashlib.sha256((open_store(folder).read_text(name) or "").encode()).hexdigest()
     if not Path(path).is_file():
         return ""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def trained_by(config: PipelineConfig) -> dict[str, Any]:
+    """Returns what a model is trained by, beside its images, as JSON values.
+
+    Settings of transform and trainer by their dotted paths, and one digest of the code, the
+    libraries and the weights' file.
+    """
+    parts = {"transform": config.transform, "trainer": config.trainer}
+    settings = {
+        f"{section}.{name}": value
+        for section, part in parts.items()
+        for name, value in part.model_dump(mode="json").items()
+    }
+    code = code_digest("trainer", "components.transform", "components.tuner", *_SHARED)
+    return {SETTINGS: settings, CODE: code + file_digest(config.trainer.weights)}
 
 
 def _sources(module: str) -> list[Path]:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from components.errors import ConfigError
 from pipeline.cli_parts import ConfigOption, SetOption, errors_told
+from pipeline.compile_command import compile_to
 from pipeline.config import PipelineConfig
 from pipeline.kfp.client import check_installed, connect
 from pipeline.options import effective_config
@@ -197,11 +198,9 @@ def _compiled(settings: PipelineConfig, package: Path | None) -> Iterator[Path]:
     if package is not None:
         yield package
         return
-    from pipeline.kfp.compile import compile_package  # TFX: half a minute
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pipeline.yaml"
-        compile_package(settings, "kfp", file)
+        compile_to(settings, "kfp", file)
         yield file
 
 

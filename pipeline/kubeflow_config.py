@@ -143,7 +143,7 @@ class PlacementConfig(Settings):
 
     def over(self, default: Self) -> Self:
         """Returns a task's own settings over those of all: lists and mappings add up."""
-        values = {}
+        values: dict[str, Any] = {}
         for name in type(self).model_fields:
             own, common = getattr(self, name), getattr(default, name)
             if isinstance(own, dict):
@@ -168,7 +168,9 @@ class KubeflowConfig(Settings):
         "", description="images as the tasks see them: a path on a mounted volume; may hold {SPAN}"
     )
     output: str = Field(
-        "", description="serving directory, runs and checkpoints: a folder on a mounted volume"
+        "",
+        description="serving directory, runs and checkpoints: a folder on a mounted volume, "
+        "s3://bucket/... or gs://bucket/...",
     )
     image_pull_secrets: tuple[str, ...] = Field((), description="names of Secrets for the registry")
     image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = Field(

@@ -11,7 +11,8 @@
         scratch/                          of the run that goes on; between runs nothing of it counts
         .lock                             held by the one command at work here
 
-Output folders are local so far. An object store is added here, and nowhere else.
+Output folders of this machine's runs are local. On Kubeflow, OUTPUT may be an address on S3 or GCS:
+of the above, what is no artifact lies below it, and `components.store` reads and writes it.
 """
 
 import datetime
@@ -23,13 +24,15 @@ from typing import Self
 
 from components.errors import InputError, OutputError
 from components.run_events import EVENTS_FILE
+from components.store import is_remote
 
 SUMMARY_FILE = "summary.json"
+CONFIG_FILE = "config.yaml"
+SCHEMA_FOLDER = "schema"
 NODES_FOLDER = "nodes"  # of a run on a cluster: what each of its tasks left of itself
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _RUN_TIME = "%Y%m%d-%H%M%S"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def new_run_id() -> str:
@@ -38,9 +41,9 @@ def new_run_id() -> str:
     return f"{now.strftime(_RUN_TIME)}-{secrets.token_hex(2)}"
 
 
-def is_remote(location: str) -> bool:
-    """Tells an object store's address (gs://…, s3://…) from a local path."""
-    return _SCHEME.match(location) is not None
+def is_run_id(name: str) -> bool:
+    """Tells a run's id from other names."""
+    return _RUN_ID.fullmatch(name) is not None
 
 
 def absolute(location: str) -> str:
@@ -77,7 +80,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """The configuration in effect."""
-        return self.path / "config.yaml"
+        return self.path / CONFIG_FILE
 
     @property
     def events(self) -> Path:
@@ -115,8 +118,9 @@ class Output:
         """
         if is_remote(str(location)):
             raise OutputError(
-                f"the output must be a local folder, received '{location}'; copy "
-                "OUTPUT/serving to an object store after the run"
+                f"the output must be a local folder, received '{location}': runs on this machine "
+                "keep their metadata, cache and log there. An address on S3 or GCS is taken by "
+                "--data, 'effnet models', and, on Kubeflow, kubeflow.output"
             )
         return cls(Path(absolute(str(location))))
 
@@ -174,7 +178,7 @@ class Output:
 
     def accepted_schema(self, model_name: str) -> Path:
         """The schema that `effnet schema accept` wrote for a model; it need not be there."""
-        return self.root / "schema" / f"{model_name}.pbtxt"
+        return self.root / SCHEMA_FOLDER / f"{model_name}.pbtxt"
 
     def serving(self, model_name: str) -> Path:
         """The folder of a model's numbered versions."""
@@ -200,4 +204,4 @@ class Output:
         if not self.runs.is_dir():
             return []
         names = sorted(entry.name for entry in self.runs.iterdir())
-        return [self.run(name) for name in names if _RUN_ID.fullmatch(name)]
+        return [self.run(name) for name in names if is_run_id(name)]

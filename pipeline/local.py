@@ -9,7 +9,7 @@ import contextlib
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from absl import flags
@@ -18,8 +18,10 @@ from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
 
 from components import run_events
+from components.retrain_check.component import RetrainCheck
 from pipeline import metadata, node_events
 from pipeline.build import Locations, create_pipeline
 from pipeline.clean import clear_strange_artifacts
@@ -28,7 +30,7 @@ from pipeline.failures import failed_outcome
 from pipeline.layout import Output, RunFolder
 from pipeline.masked_log import passwords_masked
 from pipeline.options import effective_config
-from pipeline.outcome import keep_search, read_outcome, tell_again
+from pipeline.outcome import ended_early, keep_search, read_outcome, tell_again
 from pipeline.progress import read_events
 from pipeline.summary import Outcome
 
@@ -64,7 +66,7 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
     pipeline = create_pipeline(config, _locations(config, output, data), run.id, connection)
     try:
         with _temporary_files_in(output.scratch):
-            run_dag(pipeline, run.id)
+            run_dag(pipeline, run.id, lambda: ended_early(metadata.run_outputs(connection, run.id)))
     finally:
         outputs = metadata.run_outputs(connection, run.id)
         uris = {artifact.uri for artifacts in outputs.values() for artifact in artifacts}
@@ -108,8 +110,16 @@ def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:
     )
 
 
-def run_dag(pipeline: Pipeline, run_id: str) -> None:
-    """Runs a pipeline by LocalDagRunner under an id of ours, telling each node's state."""
+def run_dag(
+    pipeline: Pipeline, run_id: str, ended_early: Callable[[], bool] = lambda: False
+) -> None:
+    """Runs a pipeline by LocalDagRunner under an id of ours, telling each node's state.
+
+    Args:
+        pipeline: what to run.
+        run_id: its name in the metadata store.
+        ended_early: asked behind RetrainCheck, if it is there; what follows then doesn't run.
+    """
     ir = compiler.Compiler().compile(pipeline)
     # The runner would name the run by the time; ours is how its outputs are found again.
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -118,7 +128,24 @@ def run_dag(pipeline: Pipeline, run_id: str) -> None:
     nodes = [node.pipeline_node.node_info.id for node in ir.nodes]
     run_events.record("plan", nodes=nodes)
     with passwords_masked(), node_events.recorded():
-        LocalDagRunner().run_with_ir(ir)
+        for part in _parts(ir, nodes):
+            LocalDagRunner().run_with_ir(part)
+            if ended_early():
+                return
+
+
+def _parts(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> list[pipeline_pb2.Pipeline]:
+    """Cuts a pipeline behind RetrainCheck: the runner knows no end but an error."""
+    if RetrainCheck.__name__ not in nodes:
+        return [ir]
+    cut = nodes.index(RetrainCheck.__name__) + 1
+    parts = []
+    for some in (slice(cut, None), slice(None, cut)):
+        part = pipeline_pb2.Pipeline()
+        part.CopyFrom(ir)
+        del part.nodes[some]
+        parts.append(part)
+    return parts
 
 
 def bound_beam_batches() -> None:

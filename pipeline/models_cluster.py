@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.errors import ConfigError, EffnetError, RolloutError
-from components.model_versions import Version
+from components.model_versions import AnyVersion
 from components.pusher.kubernetes_config import KubernetesConfig
-from pipeline.layout import Output
 from pipeline.options import effective_config
+from pipeline.served import Served
 
 Find = Callable[[], KubernetesConfig | None]
 
 
-def service_of(output: Output, model: str, config: Path | None) -> Find:
+def service_of(output: Served, model: str, config: Path | None) -> Find:
     """Returns what finds the InferenceService that serves a model, or None where there is none.
 
     Args:
@@ -34,16 +34,15 @@ def service_of(output: Output, model: str, config: Path | None) -> Find:
     return lambda: serving.kubernetes
 
 
-def _of_newest_run(output: Output, model: str) -> KubernetesConfig | None:
-    for run in reversed(output.all_runs()):
-        if run.config.is_file():
-            serving = effective_config(run.config).serving
-            if serving.model_name == model:
-                return serving.kubernetes
+def _of_newest_run(output: Served, model: str) -> KubernetesConfig | None:
+    for config in output.configs():
+        serving = effective_config(config).serving
+        if serving.model_name == model:
+            return serving.kubernetes
     return None
 
 
-def bring(find: Find, version: Version, repeat: str, note: Callable[[str], None]) -> None:
+def bring(find: Find, version: AnyVersion, repeat: str, note: Callable[[str], None]) -> None:
     """Has the cluster serve a version that serves in the folder, and tells so.
 
     Args:
@@ -74,7 +73,7 @@ def bring(find: Find, version: Version, repeat: str, note: Callable[[str], None]
 
 
 def _left_to_do(
-    service: KubernetesConfig | None, version: Version, repeat: str, problem: str
+    service: KubernetesConfig | None, version: AnyVersion, repeat: str, problem: str
 ) -> str:
     done = f"version {version.number} serves in the folder, but"
     if service is None:

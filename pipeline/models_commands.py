@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +17,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from components import model_versions
 from components.errors import InputError, OutputError
-from components.model_versions import Version, list_versions, read_hold, serving_version
+from components.model_versions import AnyVersion, ModelVersions
 from components.settings import nearest
+from components.store import is_remote
 from pipeline.cli_parts import ConfigOption, OutputOption, errors_told
-from pipeline.layout import Output
 from pipeline.lock import usable
 from pipeline.models_cluster import bring, service_of
+from pipeline.served import Served, served_at
 from pipeline.terminal import STYLES, make_console, make_display, printable
 
 models_app = typer.Typer(
@@ -53,7 +52,7 @@ def show(
 ) -> None:
     """Show every version: which serves, when it was pushed, how accurate it is, by which run."""
     with errors_told(as_json):
-        place = Output.existing(output)
+        place = served_at(output)
         listing = describe(place, model_name(place, model))
         if as_json:
             print(json.dumps(listing, indent=2, ensure_ascii=False))
@@ -66,7 +65,7 @@ def show(
             if row["problem"] is not None:
                 _note(f"version {row['version']}: {row['problem']}")
         if listing["hold"] is not None:
-            _note_hold(place.serving(listing["model"]))
+            _note_hold(place.versions(listing["model"]))
 
 
 @models_app.command()
@@ -78,7 +77,7 @@ def rollback(
 ) -> None:
     """Go back to VERSION, or the one below the one that serves; runs push nothing until release."""
     with errors_told():
-        _switch(output, model, config, partial(model_versions.roll_back, version=version))
+        _switch(output, model, config, lambda versions: versions.roll_back(version))
 
 
 @models_app.command()
@@ -93,21 +92,21 @@ def promote(
     Where VERSION serves in the folder already, the InferenceService alone is brought to it.
     """
     with errors_told():
-        promote_it = partial(model_versions.promote, version=version)
-        _switch(output, model, config, promote_it, wanted=version)
+        _switch(output, model, config, lambda versions: versions.promote(version), version)
 
 
 @models_app.command()
 def release(output: OutputOption, model: ModelOption = None) -> None:
     """Let runs push again after a rollback."""
     with errors_told():
-        model_dir = _model_dir(output, model)
-        with usable(model_dir):
-            hold = model_versions.release(model_dir)
+        place = served_at(output)
+        versions = place.versions(model_name(place, model))
+        with usable(Path(versions.address)):
+            hold = versions.release()
         _note(f"pushing was {hold}; runs push again" if hold else "no hold is set: runs push")
 
 
-def model_name(output: Output, asked: str | None) -> str:
+def model_name(output: Served, asked: str | None) -> str:
     """Returns the name of the model that is meant.
 
     Raises:
@@ -115,53 +114,64 @@ def model_name(output: Output, asked: str | None) -> str:
     """
     models = output.models()
     if not models:
-        raise InputError(f"no model was ever pushed to '{output.root}': 'effnet run' pushes one")
+        raise InputError(f"no model was ever pushed to '{output.address}': 'effnet run' pushes one")
     if asked is not None:
         try:
             return nearest(asked, models, "model")
         except ValueError as error:
-            raise InputError(f"{error} (--model, in '{output.root}')") from None
+            raise InputError(f"{error} (--model, in '{output.address}')") from None
     if len(models) > 1:
         raise InputError(
-            f"'{output.root}' has several models: {', '.join(models)}; name one with --model"
+            f"'{output.address}' has several models: {', '.join(models)}; name one with --model"
         )
     return models[0]
 
 
-def describe(output: Output, model: str) -> dict[str, Any]:
+def describe(output: Served, model: str) -> dict[str, Any]:
     """Returns the versions of a model, the newest first, and its hold, as JSON values.
 
     Metrics are those of the test split when the version was pushed; {} where none were recorded.
     `problem` tells what of a version can't be read.
     """
-    model_dir = output.serving(model)
-    hold = read_hold(model_dir)
-    versions = [_row(version) for version in reversed(list_versions(model_dir))]
-    serving = [row["version"] for row in versions if row["state"] == "serving"]
+    versions = output.versions(model)
+    hold = versions.hold()
+    rows = [_row(version) for version in reversed(versions.all())]
+    serving = [row["version"] for row in rows if row["state"] == "serving"]
     return {
         "model": model,
         "serving": serving[0] if serving else None,
         "hold": None if hold is None else asdict(hold),
-        "versions": versions,
+        "versions": rows,
     }
 
 
-def _row(version: Version) -> dict[str, Any]:
+def _row(version: AnyVersion) -> dict[str, Any]:
     facts, training, metrics, problem = {}, {}, {}, None
     try:
-        facts, training, metrics = version.facts, version.training, version.metrics
+        facts, training, metrics = version.facts, version.training, _metrics(version)
     except OutputError as error:
         problem = str(error)
     return {
         "version": version.number,
         "state": version.state,
-        "path": str(version.path),
+        "path": version.address,
         "pushed_at": facts.get("pushed_at"),
         "run_id": facts.get("run_id"),
         "backbone": training.get("backbone"),
         "metrics": metrics,
         "problem": problem,
     }
+
+
+def _metrics(version: AnyVersion) -> dict[str, float | None]:
+    found = version.facts.get("metrics") or {}
+    if isinstance(found, dict) and all(
+        value is None or isinstance(value, int | float) for value in found.values()
+    ):
+        return found
+    raise OutputError(
+        f"the record in '{version.address}' is damaged: its metrics are {found!r:.80}"
+    )
 
 
 def _table(versions: list[dict[str, Any]]) -> Table:
@@ -185,39 +195,37 @@ def _table(versions: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _model_dir(output: str, model: str | None) -> Path:
-    place = Output.existing(output)
-    return place.serving(model_name(place, model))
-
-
 def _switch(
     output: str,
     model: str | None,
     config: Path | None,
-    switch: Callable[[Path], Version],
+    switch: Callable[[ModelVersions[Any]], AnyVersion],
     wanted: int | None = None,
 ) -> None:
     """Switches in the folder, then in the cluster: the latter alone if `wanted` serves already."""
-    place = Output.existing(output)
+    place = served_at(output)
     name = model_name(place, model)
-    find, model_dir = service_of(place, name, config), place.serving(name)
-    version = serving_version(model_dir)
+    find, versions = service_of(place, name, config), place.versions(name)
+    version = versions.serving()
     if version is None or version.number != wanted or find() is None:
-        with usable(model_dir):
-            version = switch(model_dir)
-        _note(
-            f"version {version.number} serves now, {version.path}; a server that watches the "
-            "folder above it loads it by itself"
-        )
-        _note_hold(model_dir)
+        with usable(Path(versions.address)):
+            version = switch(versions)
+        _note(f"version {version.number} serves now, {version.address}; {_who_follows(version)}")
+        _note_hold(versions)
     again = ["effnet", "models", "promote", str(version.number)]
-    again += ["--output", str(place.root), "--model", name]
+    again += ["--output", place.address, "--model", name]
     again += [] if config is None else ["--config", str(config)]
     bring(find, version, shlex.join(again), _note)
 
 
-def _note_hold(model_dir: Path) -> None:
-    hold = read_hold(model_dir)
+def _who_follows(version: AnyVersion) -> str:
+    if is_remote(version.address):
+        return "an InferenceService does so by its storageUri alone"
+    return "a server that watches the folder above it loads it by itself"
+
+
+def _note_hold(versions: ModelVersions[Any]) -> None:
+    hold = versions.hold()
     if hold is not None:
         _note(f"pushing is {hold}: runs push nothing until 'effnet models release'")
 

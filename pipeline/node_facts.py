@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 from components import features
 from components.evaluator.verdict import FILE as VERDICT_FILE
 from components.evaluator.verdict import Record, Verdict
+from components.retrain_check.decision import Decision
 from components.serving_validator.report import FILE as SERVING_FILE
 from components.serving_validator.report import ServingReport
 from pipeline.summary import Failure, Outcome
@@ -126,6 +127,14 @@ def _baseline(baseline: "types.Artifact") -> Facts:
     return {"trained_splits": None if told is None else from_json(told)}
 
 
+def _decision(artifact: "types.Artifact") -> Facts:
+    """Where there is nothing to learn, the run has come to its verdict here."""
+    decision = Decision.read(artifact.uri)
+    if decision.retrain:
+        return {"retrain": decision}
+    return {"retrain": decision, "verdict": "unchanged", "pushed_path": decision.serving}
+
+
 def _search(results: "types.Artifact") -> Facts:
     from trainer.step_up import TABLE_FILE
 
@@ -180,6 +189,7 @@ def _push(pushed: "types.Artifact") -> Facts:
 _READERS: "dict[str, tuple[str, Callable[[types.Artifact], Facts]]]" = {
     "ImageExampleGen": ("ingestion", _images),
     "ServingBaseline": ("baseline", _baseline),
+    "RetrainCheck": ("decision", _decision),
     "Tuner": ("tuner_results", _search),
     "Trainer": ("model", _training),
     "Evaluator": ("evaluation", _evaluation),

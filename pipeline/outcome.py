@@ -10,6 +10,7 @@ from tfx.types import artifact_utils
 from components import run_events
 from components.data_check import executor as data_check
 from components.image_example_gen import report as ingestion_report
+from components.retrain_check.decision import Decision
 from pipeline.comparison_warnings import comparison_warnings
 from pipeline.config import PipelineConfig
 from pipeline.layout import RunFolder
@@ -31,6 +32,8 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     Raises:
         RuntimeError: if a node was passed over.
     """
+    if ended_early(outputs):
+        return compose(collect_all(outputs))
     needed = ("ingestion", "model", "evaluation", "blessing", "pushed_model", "baseline")
     missing = [key for key in needed if key not in outputs]
     if missing:
@@ -39,6 +42,12 @@ def read_outcome(config: PipelineConfig, outputs: Outputs) -> Outcome:
     for warning in comparison_warnings(config, facts):
         run_events.warn(warning)
     return compose(facts)
+
+
+def ended_early(outputs: Outputs) -> bool:
+    """Tells whether a run was to end before its training, as there is nothing new to learn."""
+    decisions = outputs.get("decision", ())
+    return any(not Decision.read(artifact.uri).retrain for artifact in decisions)
 
 
 def tell_again(outputs: Outputs, progress: Progress) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from components import features
 from components.errors import ConfigError, DataError, OutputError
 from components.evaluator.config import EACH
+from components.image_example_gen import data_files
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
@@ -66,7 +67,7 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
 
 def _check_schema(config: PipelineConfig) -> None:
     path = config.data_schema.path
-    if path is not None and not Path(path).is_file():
+    if path is not None and not data_files.is_file(path):
         raise ConfigError(
             f"schema.path: there is no file '{path}'; without schema.path the schema kept with "
             "the model that serves is taken, or on the first run the one inferred"

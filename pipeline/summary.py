@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from components.evaluator.verdict import Comparison, Record, Rule
+from components.retrain_check.decision import Decision
 from components.serving_validator.report import ServingReport
 from pipeline.files import write_atomically
 from pipeline.layout import RunFolder
@@ -83,6 +84,7 @@ class Outcome(Record):
 
     verdict: Verdict
     withheld: str | None = None  # why a candidate that passed the gate was refused all the same
+    retrain: Decision | None = None  # whether it was to train, where it looked first
     rules: tuple[Rule, ...] = ()
     metrics: dict[str, float | None] = Field(default_factory=dict)
     baseline: dict[str, float | None] | None = None  # of the model that served, on these images

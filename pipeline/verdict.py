@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.evaluator.verdict import Comparison, Rule
+from components.retrain_check.decision import Decision
 from components.serving_validator.report import ServingReport
 from pipeline.layout import Output, RunFolder
 from pipeline.summary import Search, Summary
@@ -35,6 +36,9 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
     style = _STYLES.get(summary.verdict, STYLES["failed"])
     took = duration(summary.seconds["total"])
     yield Text.assemble((summary.verdict, style), f"  run {run.id}, {took}")
+    if summary.retrain is not None:
+        yield _text(f"looked at first: {_heading(summary.retrain)}")
+        yield _findings(summary.retrain)
     if summary.search is not None:
         yield from _search(summary.search)
     if summary.rules:
@@ -58,6 +62,28 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
     if summary.error is not None:
         yield _text(summary.error.message, STYLES["failed"], lines=True)
     yield _text(f"next: {_next(summary, run)}")
+
+
+def _heading(decision: Decision) -> str:
+    if decision.forced:
+        return "what is new since the model that serves (training was asked for in any case)"
+    if decision.retrain:
+        return "what is new since the model that serves"
+    return "nothing is new that pays a training"
+
+
+def _findings(decision: Decision) -> Table:
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for finding in decision.findings:
+        table.add_row(
+            _text(f"  {finding.what}"),
+            _text(finding.found),
+            _text(finding.bound or ""),
+            _text("pays" if finding.pays else "does not", STYLES["done"] if finding.pays else ""),
+        )
+    return table
 
 
 def _search(search: Search) -> Iterator[Text]:
@@ -131,6 +157,11 @@ def _next(summary: Summary, run: RunFolder) -> str:
         return (
             "a server that watches the folder above this version loads it by itself; "
             "'effnet models rollback' goes back"
+        )
+    if summary.retrain is not None and not summary.retrain.retrain:
+        return (
+            "nothing; what is new does not pay a training. '--force' trains all the same, and "
+            "retrain in the configuration says when one pays"
         )
     if summary.verdict == "unchanged":
         return "nothing; this very model serves already. Other data or settings make a new one"

@@ -1,4 +1,7 @@
-"""Where an interrupted training goes on from: one file, whole or not there."""
+"""Where an interrupted training goes on from: one file, whole or not there.
+
+It lies in a folder, or in a bucket: on a cluster, a task that is tried again runs elsewhere.
+"""
 
 import json
 import os
@@ -9,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from components.store import Store, is_remote, open_store
 
 _FILE = "checkpoint.npz"
 _FACTS = "facts"
@@ -83,3 +88,56 @@ class Checkpoint:
             file.unlink()
         if self._folder.is_dir():
             self._folder.rmdir()
+
+
+class BucketCheckpoint(Checkpoint):
+    """The newest state of one training, in a bucket."""
+
+    def __init__(self, address: str, writable: bool = True) -> None:
+        super().__init__(Path(_FILE), writable)
+        self._address = address  # and not the store: this goes to other processes
+
+    def save(self, facts: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Uploads the state, in the place of the former one.
+
+        Raises:
+            OSError: there is no room to write it to before.
+            StoreError: it can't be uploaded; the former state still stands.
+        """
+        if not self._writable:
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            Checkpoint(Path(scratch)).save(facts, arrays)
+            self._store().put(Path(scratch, _FILE), _FILE)
+
+    def load(self) -> Saved | None:
+        """Returns the newest state; None if there is none yet.
+
+        Raises:
+            StoreError: it can't be downloaded.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                self._store().fetch(_FILE, Path(scratch))
+            except FileNotFoundError:
+                return None
+            return Checkpoint(Path(scratch)).load()
+
+    def clear(self) -> None:
+        """Removes it."""
+        self._store().remove(_FILE)
+
+    def _store(self) -> Store:
+        return open_store(self._address)
+
+
+def checkpoint_at(place: str, writable: bool = True) -> Checkpoint:
+    """Returns the checkpoint of one training.
+
+    Args:
+        place: a folder, or an address on S3 or GCS, that belongs to this very training.
+        writable: of several workers, which read it all, one may write.
+    """
+    if is_remote(place):
+        return BucketCheckpoint(place, writable)
+    return Checkpoint(Path(place), writable)

@@ -16,7 +16,7 @@ from tfx.components.tuner.component import TunerFnResult
 
 from components import run_events
 from components.errors import InputError
-from trainer.checkpoints import Checkpoint
+from trainer.checkpoints import Checkpoint, checkpoint_at
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, make_strategy
 from trainer.search_plot import plot
@@ -98,7 +98,7 @@ class FamilyTuner(base_tuner.BaseTuner):
         self._data = data
         self._replicas = replicas
         self._best: tuple[float, Checkpoint | None] = (-1.0, None)
-        self._progress = Checkpoint(task.search_folder(data))
+        self._progress = checkpoint_at(task.search_folder(data))
         saved = self._progress.load()
         found = [Trial(**facts) for facts in saved.facts["trials"]] if saved else []
         self._known = {(trial.backbone, trial.weights): trial for trial in found}
@@ -115,7 +115,7 @@ class FamilyTuner(base_tuner.BaseTuner):
         tried = Trial(config.backbone, config.weights, config.image_size or 0)
         known = self._known.get((config.backbone, config.weights))
         if known is not None:
-            return self._judge(known, Checkpoint(task.checkpoint_folder(self._data)))
+            return self._judge(known, checkpoint_at(task.checkpoint_folder(self._data)))
         number, total = len(self.oracle.tried), self.oracle.max_trials - 1
         what = f"search: {config.backbone}, {config.weights};"
         run_events.record("progress", what=what, done=number, total=total)
@@ -158,7 +158,7 @@ class FamilyTuner(base_tuner.BaseTuner):
         self._progress.clear()
 
     def _measure(self, task: Task, tried: Trial) -> tuple[Trial, Checkpoint]:
-        checkpoint = Checkpoint(task.checkpoint_folder(self._data))
+        checkpoint = checkpoint_at(task.checkpoint_folder(self._data))
         trained = train(self._data, task.config, task.base_model, None, checkpoint, self._replicas)
         result = trained.results[-1]
         epoch = result.epochs[result.best_epoch]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components import features
-from trainer.checkpoints import Checkpoint
+from trainer.checkpoints import checkpoint_at
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, is_chief, make_strategy
 from trainer.results import Reporter
@@ -35,7 +35,7 @@ def run_fn(fn_args: Any) -> None:
     data = read_data(fn_args)
     run_dir = Path(fn_args.model_run_dir)
     reporter = Reporter(run_dir / LOGS_FOLDER) if is_chief() else None
-    checkpoint = Checkpoint(task.checkpoint_folder(data), writable=is_chief())
+    checkpoint = checkpoint_at(task.checkpoint_folder(data), writable=is_chief())
     trained = train(data, task.config, task.base_model, reporter, checkpoint, replicas)
     if not is_chief():
         return

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 import tensorflow_transform as tft
@@ -32,7 +31,7 @@ class Task:
         config: of the training; where a search has chosen a member, with that member.
         transform: how the images were transformed.
         base_model: the model that serves now; None where none is to be begun from.
-        checkpoints: folder of what interrupted trainings go on from.
+        checkpoints: folder, or address on S3 or GCS, of what interrupted trainings go on from.
         digests: of code and files, which tell trainings apart beside their settings.
     """
 
@@ -47,8 +46,8 @@ class Task:
         """Reads TFX's FnArgs.
 
         Of its custom_config, `train_config` and `transform_config` are the JSON of TrainConfig
-        and TransformConfig, `checkpoints` is a folder, `code_digest` and `weights_digest` tell
-        the code and a file of weights apart.
+        and TransformConfig, `checkpoints` is a folder or an address, `code_digest` and
+        `weights_digest` tell the code and a file of weights apart.
         """
         given = fn_args.custom_config
         task = cls(
@@ -70,15 +69,15 @@ class Task:
         )
         return replace(self, config=config)
 
-    def checkpoint_folder(self, data: Data) -> Path:
+    def checkpoint_folder(self, data: Data) -> str:
         """Returns a folder for this very training: TFX gives a node that runs again other ones."""
         return self._folder(data, self.config.model_dump_json(exclude={"search"}))
 
-    def search_folder(self, data: Data) -> Path:
+    def search_folder(self, data: Data) -> str:
         """Returns a folder for this very search."""
         return self._folder(data, self.config.model_dump_json())
 
-    def _folder(self, data: Data, config: str) -> Path:
+    def _folder(self, data: Data, config: str) -> str:
         facts = [
             config,
             self.transform.model_dump_json(),
@@ -91,7 +90,7 @@ class Task:
             digest.update("\n".join(index.files).encode())
             for array in (index.rows, index.labels, index.image_keys):
                 digest.update(array.tobytes())
-        return Path(self.checkpoints) / digest.hexdigest()[:32]
+        return f"{self.checkpoints}/{digest.hexdigest()[:32]}"
 
 
 def read_data(fn_args: Any) -> Data:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.evaluator import executor as tfx_executor
@@ -22,6 +24,8 @@ from components.serving_baseline.executor import DIGEST_PROPERTY, has_model
 GATE_CONFIG = "gate_config"
 _MODEL = standard_component_specs.MODEL_KEY
 _BASELINE = standard_component_specs.BASELINE_MODEL_KEY
+# TFX's executor looks for it there, but only TFX's package of all components puts it there.
+tfma.EvalConfig = config_pb2.EvalConfig
 
 
 class Executor(tfx_executor.Executor):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from components.errors import DataError
+from components.image_example_gen import data_files
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.manifest import list_manifest, read_header
 from components.image_example_gen.source import (
@@ -15,7 +16,6 @@ from components.image_example_gen.source import (
     Listing,
     check_labels,
     ignored_suffixes,
-    walk,
 )
 
 _CHOICES = "data.layout: folders, split_folders, csv or tfrecord"
@@ -25,7 +25,8 @@ def list_items(root: str, config: DataConfig) -> Listing:
     """Lists the labelled images below a root.
 
     Args:
-      root: absolute path with symlinks resolved: a folder, or a CSV manifest in its folder.
+      root: absolute path with symlinks resolved, or an address: a folder, or a CSV manifest in
+        its folder.
       config: layout (or auto), field names, class names.
 
     Returns:
@@ -34,12 +35,12 @@ def list_items(root: str, config: DataConfig) -> Listing:
     Raises:
       DataError: if there is nothing to train on, or it contradicts itself.
     """
-    if os.path.isfile(root):
+    if data_files.is_file(root):
         if not root.lower().endswith(".csv"):
             raise DataError(f"{root} is a file: give a folder, or a CSV manifest")
         config = config.model_copy(update={"layout": "csv", "manifest": os.path.basename(root)})
         root = os.path.dirname(root)
-    files = list(walk(root))
+    files = data_files.list_files(root)
     if not files:
         raise DataError(f"{root} holds no files: {_expected()}")
     layout = config.layout if config.layout != "auto" else _detect(root, files, config)

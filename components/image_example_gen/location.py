@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 from components.errors import ConfigError, DataError
+from components.image_example_gen import data_files
+from components.store import is_remote
 
 _PLACEHOLDERS = {
     "SPAN": r"\d+",
@@ -39,19 +41,15 @@ def locate(data_path: str, span: str | None = None) -> Location:
     """Resolves a data path to what is there now.
 
     Args:
-      data_path: a local path whose parts may hold {SPAN} (digits), or {DATE} (2026-11-24 or
-        20261124), or {YYYY}, {MM} and {DD}.
+      data_path: a local path, or an address on S3 or GCS, whose parts may hold {SPAN} (digits),
+        or {DATE} (2026-11-24 or 20261124), or {YYYY}, {MM} and {DD}.
       span: the span to take, as digits or as a date; by default the newest.
 
     Raises:
       ConfigError: if the placeholders don't fit together or `span` doesn't fit them.
       DataError: if nothing is there.
+      StoreError: if it is an address that can't be used.
     """
-    if "://" in data_path:
-        raise ConfigError(
-            f"data path {data_path} is a URL: images are read from local paths, so mount the "
-            "bucket (a volume, gcsfuse, s3fs) and give the path where it is mounted"
-        )
     used = set(_PLACEHOLDER.findall(data_path))
     if not used:
         return _plain(data_path, span)
@@ -70,8 +68,8 @@ def _plain(data_path: str, span: str | None) -> Location:
         raise ConfigError(
             f"a span is set ({span}), but the data path {data_path} has no {{SPAN}} or date in it"
         )
-    root = os.path.realpath(data_path)
-    if not os.path.exists(root):
+    root = data_files.resolve(data_path)
+    if not data_files.exists(root):
         raise DataError(f"data path {data_path} doesn't exist (looked at {root})")
     return Location(root)
 
@@ -95,8 +93,9 @@ def _choose(data_path: str, found: list[Location], span: str | None) -> Location
 
 def _candidates(data_path: str) -> list[Location]:
     """Walks the path part by part, following each part that matches."""
-    paths: list[tuple[str, dict[str, str]]] = [(os.sep, {})]
-    for part in os.path.abspath(data_path).strip(os.sep).split(os.sep):
+    start, parts = _start(data_path)
+    paths: list[tuple[str, dict[str, str]]] = [(start, {})]
+    for part in parts:
         paths = [
             (os.path.join(parent, name), values | more)
             for parent, values in paths
@@ -110,21 +109,30 @@ def _candidates(data_path: str) -> list[Location]:
         except ConfigError:
             continue  # Eight digits that are no date.
         shown = name if "SPAN" in values else _date(name).isoformat()
-        found.append(Location(os.path.realpath(path), number, shown))
+        found.append(Location(data_files.resolve(path), number, shown))
     return found
 
 
 def _matches(parent: str, part: str) -> list[tuple[str, dict[str, str]]]:
     if not _PLACEHOLDER.search(part):
-        return [(part, {})] if os.path.exists(os.path.join(parent, part)) else []
+        return [(part, {})] if data_files.exists(os.path.join(parent, part)) else []
     # Splitting by a pattern with one group alternates literal text and placeholder names.
     pieces = _PLACEHOLDER.split(part)
     pattern = "".join(
         f"(?P<{piece}>{_PLACEHOLDERS[piece]})" if index % 2 else re.escape(piece)
         for index, piece in enumerate(pieces)
     )
-    names = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
+    names = data_files.names(parent)
     return [(name, match.groupdict()) for name in names if (match := re.fullmatch(pattern, name))]
+
+
+def _start(data_path: str) -> tuple[str, list[str]]:
+    """Returns where to begin, and the parts of the path below it."""
+    if not is_remote(data_path):
+        return os.sep, os.path.abspath(data_path).strip(os.sep).split(os.sep)
+    scheme, _, rest = data_path.rstrip("/").partition("://")
+    bucket, *parts = rest.split("/")
+    return f"{scheme}://{bucket}", parts
 
 
 def _joined_date(values: dict[str, str]) -> str:

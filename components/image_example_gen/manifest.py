@@ -1,12 +1,13 @@
 """Reads a CSV manifest: one row an image, with its label, split, group and further columns."""
 
 import csv
-import functools
+import io
 import itertools
 import os
 from dataclasses import dataclass, field
 
 from components.errors import DataError
+from components.image_example_gen import data_files
 from components.image_example_gen.config import DataConfig, FieldNames
 from components.image_example_gen.source import (
     SPLIT_FOLDERS,
@@ -17,7 +18,6 @@ from components.image_example_gen.source import (
     free_name,
     ignored_suffixes,
     is_inside,
-    regular_file,
 )
 
 _SHOWN = 5
@@ -65,7 +65,7 @@ def list_manifest(root: str, files: list[FoundFile], config: DataConfig) -> List
     """Lists the images that a manifest names.
 
     Args:
-      root: absolute path with symlinks resolved; image paths are relative to it.
+      root: absolute path with symlinks resolved, or an address; image paths are relative to it.
       files: all files below the root.
       config: names of the manifest and of its columns.
 
@@ -79,7 +79,7 @@ def list_manifest(root: str, files: list[FoundFile], config: DataConfig) -> List
         raise DataError(f"{name} has no rows below its header")
     header = rows[0][1]
     columns = _columns(name, header, config.fields)
-    reader = _RowReader(root, columns, config)
+    reader = _RowReader(root, data_files.finder(root, files), columns, config)
     items = []
     for line, row in rows[1:]:
         if len(row) == len(header):
@@ -97,8 +97,8 @@ def list_manifest(root: str, files: list[FoundFile], config: DataConfig) -> List
 
 def _find_manifest(root: str, files: list[FoundFile], config: DataConfig) -> str:
     if config.manifest:
-        path = os.path.realpath(os.path.join(root, config.manifest))
-        if not is_inside(root, path) or regular_file(path) is None:
+        path, found_file = data_files.finder(root, files)(config.manifest)
+        if not is_inside(root, path) or found_file is None:
             raise DataError(f"the manifest {config.manifest} isn't a file below {root}")
         return path
     found = [file for file in files if file.suffix == ".csv" and "/" not in file.relative]
@@ -115,7 +115,7 @@ def _read_rows(path: str, first_only: bool = False) -> list[tuple[int, list[str]
     """Returns rows that aren't blank, each with the number of its (last) line."""
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front.
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(data_files.read(path).decode("utf-8-sig"), newline="") as file:
             reader = csv.reader(file, strict=True)
             rows = ((reader.line_num, row) for row in reader if row)
             return list(itertools.islice(rows, 1 if first_only else None))
@@ -154,50 +154,42 @@ def _columns(manifest: str, header: list[str], fields: FieldNames) -> _Columns:
 class _RowReader:
     """Turns rows into items, and gathers what is wrong with them."""
 
-    def __init__(self, root: str, columns: _Columns, config: DataConfig) -> None:
+    def __init__(
+        self, root: str, find: data_files.Finder, columns: _Columns, config: DataConfig
+    ) -> None:
         self.problems = _Problems()
         self._root = root
+        self._find_file = find
         self._columns = columns
         self._class_names = config.class_names
-        # Many images share a folder: its symlinks are resolved once.
-        self._real_folder = functools.lru_cache(maxsize=None)(os.path.realpath)
 
     def read(self, line: int, row: dict[str, str]) -> Item | None:
         """Returns the item of a row, or None if something is wrong with it."""
-        path, status = self._find(line, row[self._columns.image])
+        found = self._find(line, row[self._columns.image])
         label = self._label(line, row[self._columns.label])
         split = self._split(line, row[self._columns.split]) if self._columns.split else None
-        if status is None or label is None:
+        if found is None or label is None:
             return None
         extra = self._columns.extra.items()
         return Item(
-            id=os.path.relpath(path, self._root).replace(os.sep, "/"),
-            path=path,
+            id=os.path.relpath(found.path, self._root).replace(os.sep, "/"),
+            path=found.path,
             label=label,
             split=split,
             group=row[self._columns.group] if self._columns.group else "",
             # An empty field is a missing value, not a value of its own.
             extra={feature: row[name] for name, feature in extra if row[name]},
-            size=status.st_size,
-            mtime_ns=status.st_mtime_ns,
+            size=found.size,
+            mtime_ns=found.mtime_ns,
         )
 
-    def _find(self, line: int, image: str) -> tuple[str, os.stat_result | None]:
-        path = os.path.join(self._root, image)
-        status = regular_file(path)
-        if "\0" not in image:
-            path = self._resolve(path)
+    def _find(self, line: int, image: str) -> FoundFile | None:
+        path, found = self._find_file(image)
         if not is_inside(self._root, path):
             self.problems.add(f"images outside {self._root}", f"row {line}: {image}")
-        elif status is None:
+        elif found is None:
             self.problems.add(f"images that don't exist below {self._root}", f"row {line}: {image}")
-        return path, status
-
-    def _resolve(self, path: str) -> str:
-        folder, name = os.path.split(path)
-        if name in ("", ".", "..") or os.path.islink(path):
-            return os.path.realpath(path)
-        return os.path.join(self._real_folder(folder), name)
+        return found
 
     def _label(self, line: int, value: str) -> str | None:
         if not value.strip():

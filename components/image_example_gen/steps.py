@@ -5,7 +5,7 @@ the number of workers, the output is the same.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ from components.image_example_gen.work_files import (
     write_lines,
     write_records,
 )
+from components.store import MAX_CONNECTIONS, is_remote
 
 
 def check_items(work: str, result: str, config: DataConfig) -> None:
@@ -35,8 +36,9 @@ def check_items(work: str, result: str, config: DataConfig) -> None:
     """
     # Reading, decoding and hashing release Python's lock, so threads use every core, also under
     # Beam's runner in one process.
-    with ThreadPoolExecutor(_cores()) as pool:
-        write_records(result, pool.map(lambda item: _check(item, config), read_items(work)))
+    items = read_items(work)
+    with ThreadPoolExecutor(_threads(items)) as pool:
+        write_records(result, pool.map(lambda item: _check(item, config), items))
 
 
 def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
@@ -50,7 +52,8 @@ def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
     """
     images = [image for image in read_records(work) if isinstance(image, Checked)]
     changed = []
-    with ThreadPoolExecutor(_cores()) as pool, tf.io.TFRecordWriter(shard) as writer:
+    threads = _threads([image.item for image in images])
+    with ThreadPoolExecutor(threads) as pool, tf.io.TFRecordWriter(shard) as writer:
         examples = pool.map(lambda image: _make_example(image, config), images)
         for image, example in zip(images, examples, strict=True):
             if example is None:
@@ -62,6 +65,11 @@ def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _threads(items: Sequence[Item]) -> int:
+    """A bucket answers late, but many at a time."""
+    return MAX_CONNECTIONS if any(is_remote(item.path) for item in items) else _cores()
 
 
 def _check(item: Item, config: DataConfig) -> Checked | SetAside:

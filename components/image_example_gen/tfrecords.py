@@ -6,6 +6,7 @@ import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import google_crc32c
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tensorflow as tf
 from components.errors import DataError
 from components.image_example_gen.config import FieldNames
 from components.image_example_gen.source import Item, free_name
+from components.store import is_remote, open_store
 
 # A record: length (uint64), its masked CRC, the payload, the payload's masked CRC.
 _HEADER = struct.Struct("<QI")
@@ -47,8 +49,9 @@ def list_records(shard: Item, scratch: str) -> Iterator[Item]:
     """Yields an item for each record of a shard, without reading payloads.
 
     Args:
-      shard: the file; if it is gzipped, a copy is unpacked, as records are read out of order.
-      scratch: folder for the copy.
+      shard: the file; if it is gzipped, a copy is unpacked, as records are read out of order. So
+        one that lies in a bucket is copied.
+      scratch: local folder for the copies.
 
     Raises:
       DataError: if the file isn't made of TFRecords, or is cut off.
@@ -153,16 +156,23 @@ def _names(found: Mapping[str, tf.train.Feature]) -> str:
 
 
 def _unpacked(shard: Item, scratch: str) -> str:
-    with open(shard.path, "rb") as file:
+    path = _copied(shard, scratch) if is_remote(shard.path) else shard.path
+    with open(path, "rb") as file:
         if file.read(2) != _GZIP_MAGIC:
-            return shard.path
+            return path
     target = os.path.join(scratch, shard.id.replace("/", "%2F") + ".unpacked")
     try:
-        with gzip.open(shard.path, "rb") as packed, open(target, "wb") as plain:
+        with gzip.open(path, "rb") as packed, open(target, "wb") as plain:
             shutil.copyfileobj(packed, plain, 1 << 20)
     except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{shard.id} can't be unpacked: {error}") from None
     return target
+
+
+def _copied(shard: Item, scratch: str) -> str:
+    folder, name = os.path.split(shard.path)
+    target = Path(scratch, "shards", shard.id.replace("/", "%2F"))
+    return str(open_store(folder).fetch(name, target))
 
 
 def _payload_length(header: bytes) -> int | None:

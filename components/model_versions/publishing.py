@@ -3,9 +3,9 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from components import run_events
 from components.errors import EffnetError, OutputError
@@ -21,10 +21,11 @@ from components.model_versions.folder import (
     write_file,
     writing,
 )
-from components.model_versions.holds import read_hold
+from components.model_versions.holds import Hold, read_hold
 from components.model_versions.versions import (
     FACTS_FILE,
     SCHEMA_FILE,
+    AnyVersion,
     Version,
     list_versions,
     model_digest,
@@ -33,6 +34,8 @@ from components.model_versions.versions import (
 )
 
 _DIGEST_SUFFIX = ".digest"
+
+V = TypeVar("V", bound=AnyVersion)
 
 
 class PushWithheldError(EffnetError):
@@ -76,35 +79,52 @@ def publish(
         serving = serving_version(model_dir)
         if serving is not None and serving.digest == digest:
             return serving, False
-        _check_not_taken_back(model_dir, digest)
-        _check_free(model_dir, serving, expected)
+        check_not_taken_back(list_versions(model_dir), digest)
+        _check_no_record(model_dir, digest)
+        check_free(read_hold(model_dir), serving, expected)
         staging = scratch(model_dir)
-        _stage(saved_model, staging, schema, {"digest": digest, **facts})
-        _add(staging / EXTRA, extra or {})
+        shutil.copytree(saved_model, staging)
+        write_extra(staging / EXTRA, schema, {"digest": digest, **facts}, extra or {})
         flush_tree(staging)
         version = _next_version(model_dir)
         _show(staging, version.path)
         return version, True
 
 
-def _check_not_taken_back(model_dir: Path, digest: str) -> None:
-    """What a person has taken back comes back by a person only, also after a release."""
-    for version in list_versions(model_dir):
+def check_not_taken_back(versions: Sequence[AnyVersion], digest: str) -> None:
+    """What a person has taken back comes back by a person only, also after a release.
+
+    Raises:
+        PushWithheldError: if a model of this digest was taken back.
+    """
+    for version in versions:
         if version.state == "withdrawn" and version.content == digest:
             raise PushWithheldError(
                 f"this very model is version {version.number}, which was taken back by hand; "
                 f"'effnet models promote {version.number}' makes it serve again"
             )
+
+
+def taken_back(number: int | str, record: str) -> PushWithheldError:
+    """Returns what is raised of a model that was taken back and is not kept any more."""
+    return PushWithheldError(
+        f"this very model was version {number}, which was taken back by hand and is not kept any "
+        f"more; remove {record} to let it be pushed again"
+    )
+
+
+def _check_no_record(model_dir: Path, digest: str) -> None:
     for record in (model_dir / WITHDRAWN).glob(f"*{_DIGEST_SUFFIX}"):
         if record.read_text(encoding="utf-8").strip() == digest:
-            raise PushWithheldError(
-                f"this very model was version {record.stem}, which was taken back by hand and is "
-                f"not kept any more; remove '{record}' to let it be pushed again"
-            )
+            raise taken_back(record.stem, f"'{record}'")
 
 
-def _check_free(model_dir: Path, serving: Version | None, expected: str | None) -> None:
-    hold = read_hold(model_dir)
+def check_free(hold: Hold | None, serving: AnyVersion | None, expected: str | None) -> None:
+    """Checks that nothing stands against a push.
+
+    Raises:
+        PushWithheldError: if a hold is set, or another version serves than was expected.
+    """
     if hold is not None:
         raise PushWithheldError(
             f"pushing is {hold}; 'effnet models release' lets the next run push again"
@@ -123,17 +143,22 @@ def _name(state: str | None) -> str:
     return f"version {number} (content {digest[:8]})" if digest else "no version"
 
 
-def _stage(saved_model: Path, staging: Path, schema: Path | None, facts: Mapping[str, Any]) -> None:
-    shutil.copytree(saved_model, staging)
-    extra = staging / EXTRA
-    extra.mkdir(exist_ok=True)
+def write_extra(
+    folder: Path, schema: Path | None, facts: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
+    """Writes what is kept with a version beside its model.
+
+    Args:
+        folder: the model's assets.extra, which need not be there.
+        schema: copied there.
+        facts: JSON values, recorded there.
+        files: contents of further files by name.
+    """
+    folder.mkdir(exist_ok=True)
     if schema is not None:
-        shutil.copyfile(schema, extra / SCHEMA_FILE)
+        shutil.copyfile(schema, folder / SCHEMA_FILE)
     text = json.dumps(facts, indent=2, ensure_ascii=False)
-    (extra / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _add(folder: Path, files: Mapping[str, bytes]) -> None:
+    (folder / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
     for name, content in files.items():
         (folder / name).write_bytes(content)
 
@@ -167,7 +192,7 @@ def remove_old(model_dir: Path, keep: int) -> None:
     """
     try:
         with writing(model_dir):
-            for version in _removable(list_versions(model_dir), keep):
+            for version in removable(list_versions(model_dir), keep):
                 if version.state == "withdrawn":
                     name = f"{WITHDRAWN}/{version.number}{_DIGEST_SUFFIX}"
                     write_file(model_dir, name, f"{version.content}\n")
@@ -177,8 +202,9 @@ def remove_old(model_dir: Path, keep: int) -> None:
         run_events.warn(f"old versions of the model could not be removed: {error}")
 
 
-def _removable(versions: list[Version], keep: int) -> list[Version]:
+def removable(versions: list[V], keep: int) -> list[V]:
+    """Returns the oldest versions but `keep`, without those that must stay; see `remove_old`."""
     seen = [version for version in versions if version.state in ("serving", "visible")]
     spared = [*seen[-2:], *versions[-1:]]
-    removable = [version for version in versions if version not in spared]
-    return removable[: max(0, len(versions) - keep)]
+    others = [version for version in versions if version not in spared]
+    return others[: max(0, len(versions) - keep)]

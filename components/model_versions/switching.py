@@ -4,7 +4,9 @@ Servers take the highest number that they see, so newer versions are renamed int
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from components.errors import InputError
 from components.model_versions.folder import (
@@ -17,7 +19,9 @@ from components.model_versions.folder import (
     writing,
 )
 from components.model_versions.holds import set_hold
-from components.model_versions.versions import Version, list_versions, serving_version
+from components.model_versions.versions import AnyVersion, Version, list_versions, serving_version
+
+V = TypeVar("V", bound=AnyVersion)
 
 
 class VersionError(InputError):
@@ -43,22 +47,7 @@ def roll_back(model_dir: Path, version: int | None = None, wait: float = WAIT_SE
     _check_there(model_dir)
     seen = serving_version(model_dir)
     with writing(model_dir, wait):
-        versions = list_versions(model_dir)
-        serving = _serving(versions)
-        if serving is None:
-            raise VersionError(f"no version serves in '{model_dir}'; {_known(versions)}")
-        if version is None and serving != seen:
-            # The one below it may be the very one that is to go.
-            raise VersionError(
-                f"version {serving.number} has just begun to serve: name the version to go back "
-                f"to; {_known(versions)}"
-            )
-        target = _below(versions, serving) if version is None else _find(versions, version)
-        if target.number > serving.number:
-            raise VersionError(
-                f"version {target.number} is newer than version {serving.number}, which serves: "
-                f"use 'effnet models promote {target.number}'"
-            )
+        serving, target = choose_older(list_versions(model_dir), version, seen, str(model_dir))
         return _switch(model_dir, serving, target)
 
 
@@ -80,7 +69,7 @@ def promote(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> Versio
     _check_there(model_dir)
     with writing(model_dir, wait):
         versions = list_versions(model_dir)
-        return _switch(model_dir, _serving(versions), _find(versions, version))
+        return _switch(model_dir, find_serving(versions), find(versions, version))
 
 
 def withdraw(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> None:
@@ -98,7 +87,7 @@ def withdraw(model_dir: Path, version: int, wait: float = WAIT_SECONDS) -> None:
         OutputError: if another writer held the folder all the time.
     """
     with writing(model_dir, wait):
-        found = _find(list_versions(model_dir), version)
+        found = find(list_versions(model_dir), version)
         if found.state in ("serving", "visible"):
             (model_dir / FAILED).mkdir(exist_ok=True)
             flush(model_dir)
@@ -110,11 +99,72 @@ def _check_there(model_dir: Path) -> None:
         raise VersionError(f"there is no folder '{model_dir}': no version was ever pushed there")
 
 
-def _serving(versions: list[Version]) -> Version | None:
+def choose_older(
+    versions: Sequence[V], version: int | None, seen: V | None, where: str
+) -> tuple[V, V]:
+    """Returns the version that serves and the older one to go back to.
+
+    Args:
+        versions: all of them.
+        version: the number asked for; None: the visible one below the one that serves.
+        seen: what served when this was asked for.
+        where: they are, for messages.
+
+    Raises:
+        VersionError: if there is no such version, it is not older, or another one serves than was
+            seen where none is asked for by its number.
+    """
+    serving = find_serving(versions)
+    if serving is None:
+        raise VersionError(f"no version serves in '{where}'; {_known(versions)}")
+    if version is None and serving != seen:
+        # The one below it may be the very one that is to go.
+        raise VersionError(
+            f"version {serving.number} has just begun to serve: name the version to go back to; "
+            f"{_known(versions)}"
+        )
+    target = _below(versions, serving) if version is None else find(versions, version)
+    if target.number > serving.number:
+        raise VersionError(
+            f"version {target.number} is newer than version {serving.number}, which serves: use "
+            f"'effnet models promote {target.number}'"
+        )
+    return serving, target
+
+
+def find_serving(versions: Sequence[V]) -> V | None:
+    """Returns the version that serves, if one does."""
     return next((version for version in versions if version.state == "serving"), None)
 
 
-def _below(versions: list[Version], serving: Version) -> Version:
+def find(versions: Sequence[V], number: int) -> V:
+    """Returns a version by its number.
+
+    Raises:
+        VersionError: if there is none.
+    """
+    for version in versions:
+        if version.number == number:
+            return version
+    raise VersionError(f"there is no version {number}; {_known(versions)}")
+
+
+def reason(former: AnyVersion, target: AnyVersion) -> str:
+    """Returns why nothing is pushed after going back."""
+    return f"went back from version {former.number} to {target.number}"
+
+
+def check_serves_not(target: AnyVersion) -> None:
+    """Refuses to switch to what serves.
+
+    Raises:
+        VersionError: if it does.
+    """
+    if target.state == "serving":
+        raise VersionError(f"version {target.number} serves already")
+
+
+def _below(versions: Sequence[V], serving: V) -> V:
     below = [version for version in versions if version.state == "visible"]
     if not below:
         raise VersionError(
@@ -124,14 +174,7 @@ def _below(versions: list[Version], serving: Version) -> Version:
     return below[-1]
 
 
-def _find(versions: list[Version], number: int) -> Version:
-    for version in versions:
-        if version.number == number:
-            return version
-    raise VersionError(f"there is no version {number}; {_known(versions)}")
-
-
-def _known(versions: list[Version]) -> str:
+def _known(versions: Sequence[AnyVersion]) -> str:
     names = [
         f"{version.number}" if version.state == "visible" else f"{version.number} ({version.state})"
         for version in versions
@@ -141,8 +184,7 @@ def _known(versions: list[Version]) -> str:
 
 def _switch(model_dir: Path, serving: Version | None, target: Version) -> Version:
     """Makes the target serve, and sets a hold before anything moves if that means going back."""
-    if target.state == "serving":
-        raise VersionError(f"version {target.number} serves already")
+    check_serves_not(target)
     # What has to leave for the target to be the highest; None on the way up.
     newer = serving if serving is not None and serving.number > target.number else None
     moves = _moves(model_dir, newer, target)
@@ -153,8 +195,7 @@ def _switch(model_dir: Path, serving: Version | None, target: Version) -> Versio
                 "one of the two out of the model's folder"
             )
     if newer is not None:
-        why = f"went back from version {newer.number} to {target.number}"
-        set_hold(model_dir, why, target.number)
+        set_hold(model_dir, reason(newer, target), target.number)
     (model_dir / WITHDRAWN).mkdir(exist_ok=True)
     flush(model_dir)
     for source, place in moves:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from components.errors import OutputError
 from components.features import EXTRA, TRAINING_FILE
@@ -16,9 +16,45 @@ SCHEMA_FILE = "schema.pbtxt"
 State = Literal["serving", "visible", "withdrawn", "failed"]
 
 
+class AnyVersion(Protocol):
+    """One complete version, in a folder or in a bucket."""
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+
+    @property
+    def state(self) -> State:
+        """What it was when it was looked at."""
+
+    @property
+    def address(self) -> str:
+        """Where its SavedModel lies."""
+
+    @property
+    def home(self) -> str:
+        """Where the versions of its model lie, if it is in sight."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its model, as it was when published."""
+
+    @property
+    def content(self) -> str:
+        """The digest of its model, computed where none was recorded that can be read."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was recorded when it was published."""
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How it was trained, as the Trainer wrote it."""
+
+
 @dataclass(frozen=True)
 class Version:
-    """One complete version.
+    """One complete version in a folder.
 
     What is read of it raises OutputError where the file is damaged.
     """
@@ -26,6 +62,16 @@ class Version:
     number: int
     path: Path
     state: State = "serving"  # when it was looked at
+
+    @property
+    def address(self) -> str:
+        """Where its SavedModel lies."""
+        return str(self.path)
+
+    @property
+    def home(self) -> str:
+        """Where the versions of its model lie, if it is in sight."""
+        return str(self.path.parent)
 
     @property
     def digest(self) -> str:
@@ -44,16 +90,6 @@ class Version:
     def facts(self) -> dict[str, Any]:
         """What was recorded when it was published; empty if it isn't one of ours."""
         return _read_json(self.path / EXTRA / FACTS_FILE)
-
-    @property
-    def metrics(self) -> dict[str, float | None]:
-        """Those of the test split when it was published; {} where none were recorded."""
-        found = self.facts.get("metrics") or {}
-        if isinstance(found, dict) and all(
-            value is None or isinstance(value, int | float) for value in found.values()
-        ):
-            return found
-        raise _damaged(self.path / EXTRA / FACTS_FILE, "its metrics are no numbers by name")
 
     @property
     def training(self) -> dict[str, Any]:
@@ -105,12 +141,14 @@ def serving_version(model_dir: Path) -> Version | None:
     return found[0] if found else None
 
 
-def serving_state(serving: Version | None) -> str:
+def serving_state(serving: AnyVersion | None) -> str:
     """Returns what tells one serving model from another: `NUMBER:DIGEST`, or `none`."""
     if serving is None:
         return "none"
-    # A version put there by hand has no recorded digest, and may be replaced in place.
-    return f"{serving.number}:{serving.digest or model_digest(serving.path)}"
+    if isinstance(serving, Version) and not serving.digest:
+        # One put there by hand has no recorded digest, and may be replaced in place.
+        return f"{serving.number}:{model_digest(serving.path)}"
+    return f"{serving.number}:{serving.digest}"
 
 
 def read_training(saved_model: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Pusher: TFX's, with an atomic push and the schema kept beside the model."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.components.pusher import component as tfx_component
@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils
 
-from components.pusher import executor
+from components.pusher import executor, kept
 from components.pusher.kubernetes_config import KubernetesConfig
 
 
@@ -25,14 +25,15 @@ class PusherSpec(standard_component_specs.PusherSpec):
     INPUTS: ClassVar = {
         **standard_component_specs.PusherSpec.INPUTS,
         executor.SCHEMA: ChannelParameter(type=standard_artifacts.Schema),
-        executor.BASELINE: ChannelParameter(type=standard_artifacts.Model),
+        kept.BASELINE: ChannelParameter(type=standard_artifacts.Model),
+        kept.INGESTION: ChannelParameter(type=simple_artifacts.File),
+        kept.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
         executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        executor.INGESTION: ChannelParameter(type=simple_artifacts.File),
     }
 
 
 class Pusher(tfx_component.Pusher):
-    """Publishes a blessed model to a folder of numbered versions."""
+    """Publishes a blessed model to a folder of numbered versions, or to a bucket."""
 
     SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
@@ -44,10 +45,11 @@ class Pusher(tfx_component.Pusher):
         infra_blessing: types.BaseChannel | None,
         schema: types.BaseChannel,
         baseline: types.BaseChannel,
-        evaluation: types.BaseChannel,
         ingestion: types.BaseChannel,
+        statistics: types.BaseChannel,
+        evaluation: types.BaseChannel,
         model_dir: str,
-        facts: dict[str, str],
+        facts: dict[str, Any],
         keep: int | None = None,
         kubernetes: KubernetesConfig | None = None,
     ):
@@ -61,12 +63,14 @@ class Pusher(tfx_component.Pusher):
             schema: channel of one Schema, kept with the version.
             baseline: channel of one Model, of ServingBaseline: what the model was judged against.
                 Nothing is pushed if another version serves by now.
-            evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
             ingestion: channel of one File, by ImageExampleGen: what the model has learnt from is
                 kept with the version.
-            model_dir: folder of the model's versions.
-            facts: recorded with the version. The run's id among them keeps the push from ever
-                being answered from the cache, since what serves may have changed meanwhile.
+            statistics: channel of one ExampleStatistics; those of train are kept likewise.
+            evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
+            model_dir: folder of the model's versions, or its address on S3 or GCS.
+            facts: JSON values, recorded with the version. The run's id among them keeps the push
+                from ever being answered from the cache, since what serves may have changed
+                meanwhile.
             keep: how many versions stay once a pushed one is live, at least 2; None: all of them.
             kubernetes: the InferenceService that then serves the version; None: there is none.
         """
@@ -79,8 +83,9 @@ class Pusher(tfx_component.Pusher):
             infra_blessing=infra_blessing,
             schema=schema,
             baseline=baseline,
-            evaluation=evaluation,
             ingestion=ingestion,
+            statistics=statistics,
+            evaluation=evaluation,
             push_destination=destination,
             custom_config=json_utils.dumps({executor.FACTS: facts, executor.KEEP: keep}),
             kubernetes="" if kubernetes is None else kubernetes.model_dump_json(),

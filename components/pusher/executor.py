@@ -9,13 +9,13 @@ from tfx import types
 from tfx.components.pusher import executor as tfx_executor
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, json_utils, path_utils, proto_utils
+from tfx.utils import io_utils, json_utils, proto_utils
 
-from components import features, learnt_images
 from components.evaluator.measured import OVERALL, read_metrics
 from components.evaluator.verdict import FILE, Verdict
-from components.model_versions import PushWithheldError, publish, read_training, remove_old
+from components.model_versions import PushWithheldError, versions_at
 from components.pusher.inference_service import go_live
+from components.pusher.kept import BASELINE, kept_files
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import judged_state
 
@@ -23,9 +23,7 @@ NEW_PROPERTY = "newly_pushed"  # 0 where the very model serves already
 DESTINATION_PROPERTY = "pushed_destination"  # TFX's own name for it
 WITHHELD_PROPERTY = "withheld"  # why a blessed model was not pushed
 SCHEMA = "schema"
-BASELINE = "baseline"
 EVALUATION = "evaluation"
-INGESTION = "ingestion"
 FACTS = "facts"  # these two within custom_config
 KEEP = "keep"
 KUBERNETES = "kubernetes"
@@ -62,14 +60,14 @@ class Executor(tfx_executor.Executor):
         config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         schema_dir = artifact_utils.get_single_uri(input_dict[SCHEMA])
+        versions = versions_at(destination.filesystem.base_directory)
         try:
-            version, new = publish(
+            version, new = versions.publish(
                 Path(self.GetModelPath(input_dict)),
-                Path(destination.filesystem.base_directory),
                 schema=Path(io_utils.get_only_uri_in_dir(schema_dir)),
                 facts={**config[FACTS], "pushed_at": now, "metrics": _metrics(input_dict)},
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
-                extra=_learnt(input_dict, Path(self.GetModelPath(input_dict))),
+                extra=kept_files(input_dict, Path(self.GetModelPath(input_dict))),
             )
         except PushWithheldError as error:
             self._MarkNotPushed(pushed)
@@ -79,8 +77,8 @@ class Executor(tfx_executor.Executor):
             go_live(KubernetesConfig.parse_json(kubernetes), version, new)
         if new and config[KEEP] is not None:
             # Only now: a rollout that fails goes back to the former version's files.
-            remove_old(version.path.parent, config[KEEP])
-        self._MarkPushed(pushed, str(version.path), str(version.number))
+            versions.remove_old(config[KEEP])
+        self._MarkPushed(pushed, version.address, str(version.number))
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
 
 
@@ -93,19 +91,3 @@ def _metrics(input_dict: dict[str, list[types.Artifact]]) -> dict[str, float | N
         name: value if value is not None and math.isfinite(value) else None
         for name, value in found.items()
     }
-
-
-def _learnt(input_dict: dict[str, list[types.Artifact]], model: Path) -> dict[str, bytes]:
-    """The table of what the model has learnt from, as a file; none where it can't be known."""
-    images = learnt_images.read(Path(artifact_utils.get_single_uri(input_dict[INGESTION])))
-    if images is None:
-        return {}
-    if read_training(model).get("weights") == "serving":
-        baseline = path_utils.serving_model_path(
-            artifact_utils.get_single_uri(input_dict[BASELINE])
-        )
-        base = learnt_images.read(Path(baseline) / features.EXTRA)
-        if base is None:
-            return {}
-        images = learnt_images.begun_from(images, base)
-    return {learnt_images.FILE: learnt_images.to_bytes(images)}

@@ -20,13 +20,13 @@ import shlex
 from absl import logging
 
 from components.errors import ClusterError, EffnetError, RolloutError
-from components.model_versions import Hold, Version, read_hold, serving_version, withdraw
+from components.model_versions import AnyVersion, Hold, versions_at
 from components.pusher.kubernetes_api import RESOURCE, InferenceServiceApi
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.pusher.rollout import Rollout, check_service
 
 
-def go_live(settings: KubernetesConfig, version: Version, new: bool) -> None:
+def go_live(settings: KubernetesConfig, version: AnyVersion, new: bool) -> None:
     """Has the cluster serve a version of the folder, or what served before.
 
     A version that serves already is left alone; one that a killed push left half-way goes on.
@@ -42,7 +42,7 @@ def go_live(settings: KubernetesConfig, version: Version, new: bool) -> None:
             another version serve in the folder, or set a hold.
     """
     # What serves already may go on to do so under a hold.
-    known = None if new else read_hold(version.path.parent)
+    known = None if new else versions_at(version.home).hold()
     rollout = Rollout(settings, settings.uri(version.number), lambda: _check_wanted(version, known))
     try:
         return rollout.run()
@@ -56,7 +56,7 @@ def go_live(settings: KubernetesConfig, version: Version, new: bool) -> None:
     raise (type(failed) if undone else RolloutError)(f"{failed}. {text}")
 
 
-def follow(settings: KubernetesConfig, version: Version) -> None:
+def follow(settings: KubernetesConfig, version: AnyVersion) -> None:
     """Has the cluster serve, with all requests at once, the version that serves in the folder.
 
     Args:
@@ -94,19 +94,19 @@ def check_access(settings: KubernetesConfig) -> None:
         check_service(settings, service)
 
 
-def _check_serves(version: Version) -> None:
-    serving = serving_version(version.path.parent)
+def _check_serves(version: AnyVersion) -> None:
+    serving = versions_at(version.home).serving()
     if serving is None or serving.number != version.number:
         now = "no version" if serving is None else f"version {serving.number}"
         raise RolloutError(
-            f"{now} serves in '{version.path.parent}' by now, in the place of version "
+            f"{now} serves in '{version.home}' by now, in the place of version "
             f"{version.number}: somebody went back or forth meanwhile"
         )
 
 
-def _check_wanted(version: Version, known: Hold | None) -> None:
+def _check_wanted(version: AnyVersion, known: Hold | None) -> None:
     _check_serves(version)
-    hold = read_hold(version.path.parent)
+    hold = versions_at(version.home).hold()
     if hold not in (None, known):
         raise RolloutError(
             f"version {version.number} does not go live, as pushing is {hold}; after 'effnet "
@@ -115,10 +115,10 @@ def _check_wanted(version: Version, known: Hold | None) -> None:
 
 
 def _go_back(
-    settings: KubernetesConfig, rollout: Rollout, version: Version, new: bool
+    settings: KubernetesConfig, rollout: Rollout, version: AnyVersion, new: bool
 ) -> tuple[bool, str]:
     """Returns whether the service is as it should be, and what became of it and the version."""
-    serving = serving_version(version.path.parent)
+    serving = versions_at(version.home).serving()
     if serving is not None and serving.number != version.number:
         return _give_way(settings, serving)
     try:
@@ -133,13 +133,13 @@ def _go_back(
         kept = f"Version {version.number}, which an earlier push published, stays in the folder"
         return True, f"{undone}. {kept}"
     try:
-        withdraw(version.path.parent, version.number)
+        versions_at(version.home).withdraw(version.number)
     except (OSError, EffnetError) as problem:
         return True, f"{undone}. Version {version.number} could not be withdrawn: {problem}"
     return True, f"{undone}. Version {version.number} was withdrawn from the folder"
 
 
-def _give_way(settings: KubernetesConfig, serving: Version) -> tuple[bool, str]:
+def _give_way(settings: KubernetesConfig, serving: AnyVersion) -> tuple[bool, str]:
     """Brings the service to what somebody made serve meanwhile."""
     try:
         follow(settings, serving)

@@ -78,8 +78,14 @@ class KubernetesConfig(Settings):
         return self
 
     def uri(self, version: int) -> str:
-        """Returns where the cluster sees a version."""
-        return self.storage_uri.replace(_VERSION, str(version))
+        """Returns where the cluster sees a version.
+
+        In a bucket KServe fetches whatever begins with the address: of version 1 the tenth, too,
+        but for the slash.
+        """
+        uri = self.storage_uri.replace(_VERSION, str(version))
+        in_bucket = uri.startswith(("s3://", "gs://"))
+        return f"{uri}/" if in_bucket and self.storage_uri.endswith(_VERSION) else uri
 
     def __str__(self) -> str:
         """Names the service in messages."""

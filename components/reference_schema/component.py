@@ -54,7 +54,7 @@ class ReferenceSchema(base_component.BaseComponent):
             inferred: channel of one Schema, by SchemaGen.
             ingestion: channel of one File, by ImageExampleGen: the classes of the training split.
             baseline: channel of one Model, by ServingBaseline; may be empty.
-            schema_file: a curated or accepted schema, or "".
+            schema_file: a curated or accepted schema, its address on S3 or GCS, or "".
             schema_digest: of that file; part of the cache key, since the file may change.
             code_digest: of this package's sources; part of the cache key.
         """

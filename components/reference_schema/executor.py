@@ -1,5 +1,6 @@
 """Chooses, completes and writes the reference schema."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from components import features
 from components.errors import DataError
 from components.image_example_gen.report import read_report
 from components.serving_baseline.executor import kept_schema
+from components.store import open_store
 
 SCHEMA_FILE = "schema.pbtxt"
 # Named so that a reader of the schema sees that classes are added there.
@@ -39,7 +41,7 @@ class Executor(base_executor.BaseExecutor):
         """
         baseline = artifact_utils.get_single_instance(input_dict["baseline"])
         given = exec_properties["schema_file"]
-        source = Path(given) if given else kept_schema(baseline)
+        source = given or kept_schema(baseline)
         if source is not None:
             schema = read_schema(source)
         else:
@@ -53,17 +55,23 @@ class Executor(base_executor.BaseExecutor):
         tfdv.write_schema_text(schema, str(target))
 
 
-def read_schema(path: Path) -> schema_pb2.Schema:
+def read_schema(place: str | Path) -> schema_pb2.Schema:
     """Reads a schema in text format.
 
+    Args:
+        place: a path, or an address on S3 or GCS.
+
     Raises:
-        DataError: if there is none at this path.
+        DataError: if there is none at this place.
+        StoreError: if the bucket can't be used.
     """
+    folder, name = os.path.split(place)
     try:
-        return tfdv.load_schema_text(str(path))
+        text = open_store(folder).read_bytes(name).decode("utf-8")
+        return text_format.Parse(text, schema_pb2.Schema())
     except (OSError, text_format.ParseError, UnicodeDecodeError) as error:
         raise DataError(
-            f"the schema '{path}' can't be read ({error}); it must be a "
+            f"the schema '{place}' can't be read ({error}); it must be a "
             "tensorflow.metadata.v0.Schema in text format"
         ) from error
 

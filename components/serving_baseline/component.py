@@ -37,7 +37,12 @@ class ServingBaseline(base_component.BaseComponent):
     DRIVER_CLASS = driver.Driver
 
     def __init__(self, model_dir: str, code_digest: str):
-        """Takes the folder of the model's versions, and the digest of this package's sources."""
+        """Takes where the model's versions lie, and the digest of this package's sources.
+
+        Args:
+            model_dir: their folder, or their address on S3 or GCS.
+            code_digest: of this package's sources; part of the cache key.
+        """
         baseline = types.Channel(type=standard_artifacts.Model)
         spec = ServingBaselineSpec(model_dir=model_dir, code_digest=code_digest, baseline=baseline)
         super().__init__(spec)

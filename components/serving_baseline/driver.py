@@ -1,14 +1,12 @@
 """Keeps the answer fresh: what serves now becomes part of the cache key."""
 
-from pathlib import Path
-
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import data_types_utils, metadata
 from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
-from components.model_versions import serving_state, serving_version
+from components.model_versions import serving_state, versions_at
 
 SERVING_STATE = "serving_state"
 
@@ -25,7 +23,7 @@ class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Adds the number and digest of the version that serves to the execution's properties."""
-        state = serving_state(serving_version(Path(execution_info.exec_properties["model_dir"])))
+        state = serving_state(versions_at(execution_info.exec_properties["model_dir"]).serving())
         output = driver_output_pb2.DriverOutput()
         data_types_utils.set_metadata_value(output.exec_properties[SERVING_STATE], state)
         return output

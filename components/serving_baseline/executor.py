@@ -1,6 +1,5 @@
 """Copies the model that serves now into an artifact."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from tfx.utils import path_utils
 
 from components import features
 from components.errors import DataError
-from components.model_versions import SCHEMA_FILE, Version, serving_state, serving_version
+from components.model_versions import SCHEMA_FILE, Version, serving_state, versions_at
 from components.serving_baseline.driver import SERVING_STATE
 
 VERSION_PROPERTY = "serving_version"
@@ -42,7 +41,8 @@ class Executor(base_executor.BaseExecutor):
             RuntimeError: if another version began to serve since the driver looked.
         """
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
-        version = serving_version(Path(exec_properties["model_dir"]))
+        versions = versions_at(exec_properties["model_dir"])
+        version = versions.serving()
         state = serving_state(version)
         if exec_properties.get(SERVING_STATE, state) != state:
             # The cache would hand on this version as the answer for that one.
@@ -53,16 +53,21 @@ class Executor(base_executor.BaseExecutor):
         baseline.set_string_custom_property(STATE_PROPERTY, state)
         if version is None:
             return
-        check_comparable(version)
-        shutil.copytree(version.path, path_utils.serving_model_dir(baseline.uri))
+        target = Path(path_utils.serving_model_dir(baseline.uri))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        check_comparable(versions.copy(version, target), version.address)
         baseline.set_int_custom_property(VERSION_PROPERTY, version.number)
         baseline.set_string_custom_property(DIGEST_PROPERTY, version.digest)
 
 
-def check_comparable(version: Version) -> None:
+def check_comparable(version: Version, address: str) -> None:
     """Refuses a model that somebody else put there: the Evaluator couldn't ask it anything.
 
     To pass over it instead would drop the rules against what serves without a word.
+
+    Args:
+        version: a copy of it.
+        address: where it serves, for the message.
 
     Raises:
         DataError: naming what the model lacks.
@@ -78,7 +83,7 @@ def check_comparable(version: Version) -> None:
         lacking.append(f"its classes in {features.EXTRA}/{features.TRAINING_FILE}")
     if lacking:
         raise DataError(
-            f"the version that serves, {version.path}, can't be compared with: it lacks "
+            f"the version that serves, {address}, can't be compared with: it lacks "
             f"{', and '.join(lacking)}, so it was not pushed by this pipeline. Move its "
             "folder away, or push under another serving.model_name"
         )

@@ -15,7 +15,16 @@ Credentials come from the environment, as each store's own SDK finds them, and a
 own from AWS_ENDPOINT_URL (S3) or STORAGE_EMULATOR_HOST (GCS).
 """
 
-from components.store.base import ConflictError, Stamped, Store, StoreError
-from components.store.open import is_remote, open_store
+from components.store.base import ConflictError, FileFacts, Stamped, Store, StoreError
+from components.store.open import MAX_CONNECTIONS, is_remote, open_store
 
-__all__ = ["ConflictError", "Stamped", "Store", "StoreError", "is_remote", "open_store"]
+__all__ = [
+    "MAX_CONNECTIONS",
+    "ConflictError",
+    "FileFacts",
+    "Stamped",
+    "Store",
+    "StoreError",
+    "is_remote",
+    "open_store",
+]

@@ -24,6 +24,14 @@ class Stamped(NamedTuple):
     token: str
 
 
+class FileFacts(NamedTuple):
+    """What is known of a file without opening it."""
+
+    name: str  # below the store
+    size: int  # bytes
+    mtime_ns: int  # of its last change
+
+
 class Store(abc.ABC):
     """A folder of a file system, or a prefix of a bucket; it need not be there yet.
 
@@ -51,6 +59,28 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def names(self) -> list[str]:
         """Returns the names of the files and folders right below, sorted; [] where none is."""
+
+    @abc.abstractmethod
+    def walk(self) -> list[FileFacts]:
+        """Returns every file below, however deep, in order of their names; [] where none is."""
+
+    @abc.abstractmethod
+    def size(self, name: str) -> int:
+        """Returns the size of a file in bytes.
+
+        Raises:
+            OSError: if it is not there, or must not be read.
+            StoreError: if the store can't be used.
+        """
+
+    @abc.abstractmethod
+    def read_bytes(self, name: str) -> bytes:
+        """Returns what is in a file.
+
+        Raises:
+            OSError: if it is not there, or must not be read.
+            StoreError: if the store can't be used.
+        """
 
     @abc.abstractmethod
     def read_stamped(self, name: str) -> Stamped | None:

@@ -13,6 +13,7 @@ from typing import Self
 from components.store.base import (
     MAX_TEXT_BYTES,
     ConflictError,
+    FileFacts,
     Stamped,
     Store,
     StoreError,
@@ -48,6 +49,22 @@ class LocalStore(Store):
                 return []
         hidden = (_STAGING_PREFIX, _LOCK)
         return sorted(name for name in found if not name.startswith(hidden))
+
+    def walk(self) -> list[FileFacts]:
+        """Returns every file below."""
+        if not self._folder.is_dir():
+            return []
+        with _told(self.address):
+            found = [(name, path.stat()) for path, name in files_in(self._folder)]
+        return [FileFacts(name, status.st_size, status.st_mtime_ns) for name, status in found]
+
+    def size(self, name: str) -> int:
+        """Returns the size of a file."""
+        return self._path(name).stat().st_size
+
+    def read_bytes(self, name: str) -> bytes:
+        """Returns what is in a file."""
+        return self._path(name).read_bytes()
 
     def read_stamped(self, name: str) -> Stamped | None:
         """Returns a file's text; its token is a digest of it."""

@@ -8,13 +8,23 @@ conditional write.
 
 import abc
 import contextlib
+import datetime
+import errno
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from components.store.base import MAX_TEXT_BYTES, ConflictError, Stamped, Store, StoreError, checked
+from components.store.base import (
+    MAX_TEXT_BYTES,
+    ConflictError,
+    FileFacts,
+    Stamped,
+    Store,
+    StoreError,
+    checked,
+)
 from components.store.local import arriving, decoded, files_in
 
 _MINDFUL: set[tuple[Any, str]] = set()  # buckets that were tried by this process
@@ -31,6 +41,7 @@ class ObjectStore(Store):
     def __init__(self, files: Any, bucket: str, prefix: str) -> None:
         super().__init__(f"{self.scheme}://{'/'.join(filter(None, (bucket, prefix)))}")
         self._files, self._bucket, self._prefix = files, bucket, prefix
+        self._folder = "/".join(filter(None, (bucket, prefix)))
 
     def child(self, *names: str) -> Self:
         """Returns the store of a prefix below this one."""
@@ -43,14 +54,33 @@ class ObjectStore(Store):
 
     def names(self) -> list[str]:
         """Returns the names right below."""
-        folder = "/".join(filter(None, (self._bucket, self._prefix)))
         with self._told():
             try:
-                found = self._files.ls(folder, detail=False)
+                found = self._files.ls(self._folder, detail=False)
             except FileNotFoundError:
                 return []
-        below = (path.rstrip("/").removeprefix(f"{folder}/") for path in found)
+        below = (path.rstrip("/").removeprefix(f"{self._folder}/") for path in found)
         return sorted({name for name in below if name and "/" not in name})
+
+    def walk(self) -> list[FileFacts]:
+        """Returns every object below; what some tools make to show a folder is none."""
+        with self._told():
+            found = self._files.find(self._folder, detail=True)
+        return [
+            FileFacts(path.removeprefix(f"{self._folder}/"), facts["size"], self._changed(facts))
+            for path, facts in sorted(found.items())
+            if path != self._folder and facts["type"] == "file" and not path.endswith("/")
+        ]
+
+    def size(self, name: str) -> int:
+        """Returns the size of an object."""
+        with self._told(FileNotFoundError, PermissionError):
+            return self._facts(name)["size"]
+
+    def read_bytes(self, name: str) -> bytes:
+        """Returns what is in an object."""
+        with self._told(FileNotFoundError, PermissionError):
+            return self._files.cat_file(self._path(name))
 
     def read_stamped(self, name: str) -> Stamped | None:
         """Returns an object's text; its token is the ETag, or the generation.
@@ -132,7 +162,7 @@ class ObjectStore(Store):
         """
         if not self._minds_conditions():
             raise StoreError(
-                f"the server of '{self.address}' does not mind the conditions of a write "
+                f"the server of '{self.address}' does not mind conditions of a write "
                 f"({self.conditions}), so two writers would undo each other's work: use a store "
                 "that does, or a folder on a volume"
             )
@@ -141,10 +171,13 @@ class ObjectStore(Store):
         place = self._files, self._bucket
         if place not in _MINDFUL:
             key = "/".join(filter(None, (self._prefix, f".conditions-{uuid.uuid4().hex}")))
+            tokens = (None, None, self.wrong_token)
             try:
-                met = [
-                    self._write_if(key, b"probe", token) for token in (None, None, self.wrong_token)
-                ]
+                met = [self._write_if(key, b"probe", token) for token in tokens]
+            except OSError as error:
+                if error.errno != errno.ENOSYS:
+                    raise
+                return False  # Some say so, as OpenStack Swift does.
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     self._files.rm_file(f"{self._bucket}/{key}")
@@ -154,11 +187,12 @@ class ObjectStore(Store):
         return True
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, *passed: type[OSError]) -> Iterator[None]:
         """Tells what the SDKs raise, which have no class in common, in words."""
+        known: tuple[type[Exception], ...] = (StoreError, ConflictError, *passed)
         try:
             yield
-        except (StoreError, ConflictError):
+        except known:
             raise
         except Exception as error:
             text = " ".join(str(error).split())[:500] or type(error).__name__
@@ -175,6 +209,10 @@ class ObjectStore(Store):
     @abc.abstractmethod
     def _token(self, facts: dict[str, Any]) -> str:
         """Returns what changes whenever an object does."""
+
+    @abc.abstractmethod
+    def _changed(self, facts: dict[str, Any]) -> int:
+        """Returns when an object was written, in nanoseconds since the epoch."""
 
     @abc.abstractmethod
     def _write_if(self, key: str, contents: bytes, expected: str | None) -> bool:
@@ -194,6 +232,9 @@ class S3Store(ObjectStore):
 
     def _token(self, facts: dict[str, Any]) -> str:
         return facts["ETag"]
+
+    def _changed(self, facts: dict[str, Any]) -> int:
+        return _nanoseconds(facts["LastModified"])
 
     def _write_if(self, key: str, contents: bytes, expected: str | None) -> bool:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
@@ -224,6 +265,9 @@ class GcsStore(ObjectStore):
     def _token(self, facts: dict[str, Any]) -> str:
         return str(facts["generation"])
 
+    def _changed(self, facts: dict[str, Any]) -> int:
+        return _nanoseconds(datetime.datetime.fromisoformat(facts["updated"]))
+
     def _write_if(self, key: str, contents: bytes, expected: str | None) -> bool:
         # gcsfs itself knows only the condition that nothing be there.
         upload = self._files.base.replace("/storage/", "/upload/storage/")
@@ -241,6 +285,12 @@ class GcsStore(ObjectStore):
         except FileExistsError:
             return False
         return True
+
+
+def _nanoseconds(time: datetime.datetime) -> int:
+    """Exactly: a float of seconds has not enough digits."""
+    since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return since // datetime.timedelta(microseconds=1) * 1000
 
 
 def _below(path: str, source: str) -> str:

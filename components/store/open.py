@@ -8,8 +8,9 @@ from typing import Any
 
 from components.store.base import Store, StoreError, checked
 from components.store.local import LocalStore
-from components.store.objects import GcsStore, ObjectStore, S3Store
+from components.store.objects import GcsStore, S3Store
 
+MAX_CONNECTIONS = 32
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,221}", re.ASCII)
@@ -45,8 +46,8 @@ def open_store(address: str) -> Store:
             "and credentials never stand in it but in the environment"
         )
     prefix = checked(prefix) if prefix else ""
-    made: type[ObjectStore] = {"s3": S3Store, "gs": GcsStore}[kind]
-    return made(_file_system(kind), bucket, prefix)
+    files = _file_system(kind)
+    return (S3Store if kind == "s3" else GcsStore)(files, bucket, prefix)
 
 
 def file_system(address: str) -> Any:
@@ -80,7 +81,9 @@ def _file_system(kind: str) -> Any:
         return fsspec.filesystem("file")
     _check_installed(kind)
     if kind == "s3":
-        return fsspec.filesystem("s3", use_listings_cache=False)
+        # As many requests at a time as threads read images.
+        options = {"max_pool_connections": MAX_CONNECTIONS}
+        return fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=options)
     # Not what fsspec would choose: that one asks by gRPC first what kind of bucket it is.
     from gcsfs.core import GCSFileSystem
 

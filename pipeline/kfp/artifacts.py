@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import json_format
 from tfx.types.artifact import CUSTOM_PROPERTIES_PREFIX, Artifact
 
 MOUNTS_VARIABLE = "EFFNET_KFP_MOUNTS"
@@ -65,7 +66,13 @@ def _set_property(artifact: Artifact, key: str, value: Any) -> None:
     elif isinstance(value, float):
         artifact.set_float_custom_property(key, value)
     else:
-        artifact.set_json_value_custom_property(key, value)
+        artifact.set_json_value_custom_property(key, _unwrapped(value))
+
+
+def _unwrapped(value: Mapping[str, Any]) -> Any:
+    """Takes off what KFP's metadata [metadata/converter.go], and TFX's, put around a value."""
+    struct = value.get("struct", value)
+    return struct.get("__value__", struct)
 
 
 def properties(artifact: Artifact) -> dict[str, Any]:
@@ -84,6 +91,9 @@ def properties(artifact: Artifact) -> dict[str, Any]:
 def _values(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in stored.items():
         kind = value.WhichOneof("value")
-        if kind not in ("int_value", "double_value", "string_value"):
-            raise TypeError(f"property '{key}' can't be handed on: it is neither number nor text")
-        yield key, getattr(value, kind)
+        if kind == "struct_value":
+            yield key, json_format.MessageToDict(value.struct_value)
+        elif kind in ("int_value", "double_value", "string_value"):
+            yield key, getattr(value, kind)
+        else:
+            raise TypeError(f"property '{key}' can't be handed on: its kind is {kind}")

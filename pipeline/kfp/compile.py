@@ -20,6 +20,7 @@ from pipeline.config import PipelineConfig
 from pipeline.files import write_atomically
 from pipeline.kfp import cures, platform
 from pipeline.kfp.parameters import run_parameters
+from pipeline.layout import SCHEMA_FOLDER
 
 Target = Literal["kfp", "vertex"]
 
@@ -54,8 +55,21 @@ def kfp_package(config: PipelineConfig) -> str:
         found = platform.resources(config.kubeflow.placement_of(node))
         if found:
             executors[label]["container"]["resources"] = found
+    # The backend reads it from the run alone; whoever starts one finds it here.
+    spec["defaultPipelineRoot"] = config.kubeflow.pipeline_root
     documents = [spec, platform.platform_spec(config.kubeflow, nodes)]
-    return yaml.safe_dump_all(documents, sort_keys=True, width=10_000)
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=10_000)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that YAML 1.2, which the backend reads, would take for numbers, as 1e3."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = '"' if text[:1] in "+-.0123456789" and text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def vertex_package(config: PipelineConfig) -> str:
@@ -110,13 +124,13 @@ def _by_tfx(pipeline: Pipeline, image: str, legacy: bool) -> dict[str, Any]:
 
 
 def _locations(config: PipelineConfig) -> Locations:
-    output = config.kubeflow.output
+    output, model = config.kubeflow.output, config.serving.model_name
     return Locations(
         data=config.kubeflow.data,
-        model_dir=f"{output}/serving/{config.serving.model_name}",
+        model_dir=f"{output}/serving/{model}",
         artifacts=config.kubeflow.pipeline_root,
         checkpoints=f"{output}/checkpoints",
-        schema_file=config.data_schema.path or "",
+        schema_file=config.data_schema.path or f"{output}/{SCHEMA_FOLDER}/{model}.pbtxt",
     )
 
 

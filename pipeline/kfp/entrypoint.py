@@ -4,7 +4,6 @@ TFX has an entrypoint of its own, for Vertex AI: it wants the types of artifacts
 knows no addresses but those that TensorFlow reads, and imports every component there is.
 """
 
-import argparse
 import importlib
 import importlib.util
 import inspect
@@ -13,134 +12,124 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
-from pipeline.kfp import parameters
+from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
+from components.store import open_store
+from pipeline.failures import failed_outcome
+from pipeline.kfp.parameters import Run, executor_properties
+from pipeline.kfp.task import Task
+from pipeline.layout import NODES_FOLDER
+from pipeline.node_facts import NodeRecord, collect
+from pipeline.summary import Failure
 
-# Of the pods that KFP starts; the launcher's own, which no executor knows.
-_LAUNCHERS_OUTPUTS = frozenset({"executor-logs"})
+if TYPE_CHECKING:
+    from tfx.types import Artifact
 
+Outputs = dict[str, list["Artifact"]]
 
-@dataclass(frozen=True)
-class Task:
-    """One task as its command line tells it.
-
-    Attributes:
-        node: id of the node in the pipeline.
-        executor: dotted path of the executor's class.
-        given: KFP's ExecutorInput.
-        types: dotted paths of TFX's artifact types by `inputs` and `outputs`, then by key, and
-            `integers`: the parameters that are whole numbers.
-        beam_arguments: what is left of the command line.
-    """
-
-    node: str
-    executor: str
-    given: Mapping[str, Any]
-    types: Mapping[str, Any]
-    beam_arguments: list[str]
-
-    @classmethod
-    def of(cls, arguments: Sequence[str]) -> Self:
-        """Reads the command line that the compiled package has."""
-        parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-        parser.add_argument("--node_id", required=True)
-        parser.add_argument("--executor_class_path", required=True)
-        parser.add_argument("--json_serialized_invocation_args", required=True, type=json.loads)
-        parser.add_argument("--types", required=True, type=json.loads)
-        known, rest = parser.parse_known_args(arguments)
-        return cls(
-            known.node_id,
-            known.executor_class_path,
-            known.json_serialized_invocation_args,
-            known.types,
-            rest,
-        )
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All parameters, by whichever schema the backend gives them."""
-        inputs = self.given.get("inputs", {})
-        legacy = {k: next(iter(v.values())) for k, v in inputs.get("parameters", {}).items()}
-        values = {**legacy, **inputs.get("parameterValues", {})}
-        integers = self.types["integers"]
-        return {key: int(value) if key in integers else value for key, value in values.items()}
-
-    def described(self, side: str) -> dict[str, dict[str, Any]]:
-        """Returns what the backend says of each input or output artifact."""
-        found = self.given.get(side, {}).get("artifacts", {})
-        return {
-            key: artifacts["artifacts"][0]
-            for key, artifacts in found.items()
-            if key not in _LAUNCHERS_OUTPUTS
-        }
-
-    @property
-    def output_file(self) -> Path:
-        """Where the launcher looks for what became of the outputs."""
-        # Imported late: TFX must not be imported before its packages are made light.
-        from pipeline.kfp.artifacts import local_path
-
-        return Path(local_path(self.given["outputs"]["outputFile"]))
+_READ_IN_BYTES = "tfxio_use_byte_size_batching"
 
 
 class Terminated(SystemExit):
-    """The pod is to end; raised so that what a task started is put away."""
+    """The pod is to end; raised so that whatever the task has started is put away."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one task; its log ends with the reason if it fails."""
+    """Runs one task and leaves its record; the log of one that fails ends with the reason."""
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     task = Task.of(sys.argv[1:] if arguments is None else arguments)
     sys.argv[1:] = []  # which KServe parses when it is imported
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["EFFNET_RUN_DIR"] = scratch
-        try:
-            run(task)
-        except Exception as error:
-            sys.exit(_report(error))
+        os.environ[RUN_DIR_VARIABLE] = tempfile.tempdir = scratch
+        status = _run_and_record(task, Path(scratch))
+    if status:
+        sys.exit(status)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough
     raise Terminated(128 + number)
 
 
-def _report(error: Exception) -> int:
-    """Prints what went wrong, at last in one paragraph; returns the exit status."""
-    from pipeline.failures import failed_outcome
+def _run_and_record(task: Task, scratch: Path) -> int:
+    """Returns the exit status."""
+    started, failure, status = time.time(), None, 0
+    outputs: Outputs = {}
+    try:
+        outputs = run(task)
+    except (Exception, Terminated) as error:
+        failure, status = _failure(error)
+        traceback.print_exc()
+    try:
+        _leave_record(task, started, failure, outputs, scratch / EVENTS_FILE)
+    except Exception as error:
+        traceback.print_exc()
+        if failure is None:  # a run's summary must not lack what its tasks have found
+            failure, status = _failure(error)
+    if failure is not None:
+        sys.stdout.flush()
+        print(f"\nerror: {failure.message}", file=sys.stderr, flush=True)
+    return status
 
-    traceback.print_exc()
+
+def _failure(error: BaseException) -> tuple[Failure, int]:
+    """Returns what to tell, and the exit status."""
+    if isinstance(error, Terminated):
+        message = (
+            "the task was told to end (SIGTERM): its time was up, its machine was needed, or the "
+            "run was ended by hand; training goes on from its last epoch when it runs again"
+        )
+        return Failure(kind="fault", message=message), int(str(error.code))
     failure = failed_outcome(error).error
     assert failure is not None
-    sys.stdout.flush()
-    print(f"\nerror: {failure.message}", file=sys.stderr, flush=True)
-    return failure.exit_status
+    return failure, failure.exit_status
 
 
-def run(task: Task) -> dict[str, list[Any]]:
-    """Runs a task's executor and leaves its outputs' properties for the launcher.
+def _leave_record(
+    task: Task, started: float, failure: Failure | None, outputs: Outputs, events: Path
+) -> None:
+    run = Run.of(task.parameters)
+    lines = events.read_text(encoding="utf-8").splitlines() if events.is_file() else []
+    record = NodeRecord(
+        node=task.node,
+        state="done" if failure is None else "failed",
+        started=round(started, 3),
+        seconds=round(time.time() - started, 3),
+        error=failure,
+        events=tuple(json.loads(line) for line in lines),
+        facts=collect(task.node, outputs),
+    )
+    store = open_store(run.output).child("runs", run.id, NODES_FOLDER)
+    store.write_text(f"{task.node}.json", record.model_dump_json(indent=2))
+
+
+def run(task: Task) -> Outputs:
+    """Runs a task's executor, and leaves the properties of its outputs to the launcher.
 
     Returns:
         The output artifacts by key.
 
     Raises:
-        InputError: a run's parameter, or the data, can't be used.
+        InputError: a parameter of the run, or the data, can't be used.
     """
-    properties = parameters.executor_properties(task.parameters)
+    given = executor_properties(task.parameters)
     make_light("tfx.components")
-    from pipeline.kfp.artifacts import properties as properties_of
+    from pipeline.kfp.artifacts import properties
 
     inputs, outputs = _artifacts(task, "inputs"), _artifacts(task, "outputs")
-    _executor(task).Do(inputs, outputs, properties)
-    # Without their addresses: those that the backend has are right, and the folders are not.
+    executor = _executor(task)
+    _bound_batches()
+    executor.Do(inputs, outputs, given)
+    # Without addresses: the backend has them, and here they are those of folders.
     told = {
-        key: {"artifacts": [{"metadata": properties_of(artifact)} for artifact in artifacts]}
+        key: {"artifacts": [{"metadata": properties(artifact)} for artifact in artifacts]}
         for key, artifacts in outputs.items()
     }
     task.output_file.parent.mkdir(parents=True, exist_ok=True)
@@ -148,34 +137,45 @@ def run(task: Task) -> dict[str, list[Any]]:
     return outputs
 
 
-def _artifacts(task: Task, side: str) -> dict[str, list[Any]]:
+def _artifacts(task: Task, side: str) -> Outputs:
     from pipeline.kfp.artifacts import read_artifact
 
-    types = task.types[side]
+    types: Mapping[str, str] = task.types[side]
     return {
-        key: [read_artifact(described, _load(types[key]))]
+        key: [read_artifact(described, load(types[key]))]
         for key, described in task.described(side).items()
     }
 
 
 def _executor(task: Task) -> Any:
-    executor_class = _load(task.executor)
-    scratch = str(task.output_file.parent / ".temp")
-    context: dict[str, Any] = {"unique_id": task.output_file.parent.name, "tmp_dir": scratch}
+    executor_class = load(task.executor)
+    context: dict[str, Any] = {
+        "unique_id": task.output_file.parent.name,
+        "tmp_dir": tempfile.mkdtemp(),
+    }
     if "beam_pipeline_args" in inspect.signature(executor_class.Context).parameters:
         context["beam_pipeline_args"] = task.beam_arguments
     return executor_class(executor_class.Context(**context))
 
 
-def _load(path: str) -> Any:
+def _bound_batches() -> None:
+    """Makes TFX's readers, where they are, batch by bytes: images fill memory otherwise."""
+    from absl import flags
+
+    known = _READ_IN_BYTES in flags.FLAGS
+    flags.FLAGS([sys.argv[0], *[f"--{_READ_IN_BYTES}"] * known])
+
+
+def load(path: str) -> Any:
+    """Returns what a dotted path names."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
 
 def make_light(package: str) -> None:
-    """Has a package's modules imported without its `__init__`, which imports them all.
+    """Has the modules of a package imported without its `__init__`, which imports them all.
 
-    TFX's packages of components do, and so every process would, for a minute.
+    TFX's package of components has such a one, and an executor needs itself only.
     """
     if package in sys.modules:
         return

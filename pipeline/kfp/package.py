@@ -10,10 +10,10 @@ import yaml
 
 from components.errors import ConfigError
 from components.settings import nearest
+from pipeline.kfp.parameters import PREFIX
+from pipeline.kubeflow_config import EXIT_TASK
 
 SUFFIX = ".yaml"
-EXIT_TASK = "finish"
-OUTPUT_PARAMETER = "effnet_output"
 
 # The faster one of PyYAML's loaders of plain values, where it was built.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -77,6 +77,11 @@ class Package:
         return str(self.spec["pipelineInfo"]["name"])
 
     @property
+    def pipeline_root(self) -> str | None:
+        """Where artifacts go; None: where the cluster keeps them by default."""
+        return self.spec.get("defaultPipelineRoot")
+
+    @property
     def images(self) -> list[str]:
         """The containers' images, each once."""
         executors = self.spec.get("deploymentSpec", {}).get("executors", {}).values()
@@ -94,7 +99,7 @@ class Package:
     def output(self) -> str:
         """The output folder that its last task writes the summary into; "" if there is none."""
         task = self.spec["root"].get("dag", {}).get("tasks", {}).get(EXIT_TASK, {})
-        told = task.get("inputs", {}).get("parameters", {}).get(OUTPUT_PARAMETER, {})
+        told = task.get("inputs", {}).get("parameters", {}).get(f"{PREFIX}output", {})
         return str(told.get("runtimeValue", {}).get("constant", ""))
 
     def arguments(self, texts: Sequence[str]) -> dict[str, Any]:

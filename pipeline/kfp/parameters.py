@@ -7,14 +7,19 @@ handed to the tasks that depend on it, beside the parameters of their executors.
 import datetime
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from components.errors import ConfigError
 from components.evaluator.config import GateConfig, RuleConfig
 from components.image_example_gen.config import DataConfig
+from components.store import open_store
 from pipeline.config import PipelineConfig
+from pipeline.digests import TRAINING, code_digest, file_digest
+from pipeline.layout import SCHEMA_FOLDER
 from trainer.backbones.catalogue import BACKBONES
 from trainer.config import TrainConfig
 
@@ -81,11 +86,13 @@ class Run:
 
     Attributes:
         id: in the form of `pipeline.layout`, the same in all tasks of a run.
+        uuid: KFP's own id of it.
         output: where the serving directory and the runs' folders are.
         values: what was set for this run, by the name of the parameter.
     """
 
     id: str
+    uuid: str
     output: str
     values: Mapping[str, Any]
 
@@ -101,8 +108,8 @@ class Run:
             for key, value in parameters.items()
             if key.startswith(PREFIX)
         }
-        run_id = _run_id(own.pop(_UUID), own.pop(_CREATED))
-        return cls(run_id, own.pop(_OUTPUT), own)
+        uuid = own.pop(_UUID)
+        return cls(_run_id(uuid, own.pop(_CREATED)), uuid, own.pop(_OUTPUT), own)
 
 
 def _run_id(uuid: str, created: str) -> str:
@@ -114,7 +121,19 @@ def _run_id(uuid: str, created: str) -> str:
             "Pipelines 2.16 or newer is needed"
         ) from None
     utc = time.astimezone(datetime.UTC)
-    return f"{utc:%Y%m%d-%H%M%S}-{hashlib.sha256(uuid.encode()).hexdigest()[:4]}"
+    return f"{utc:%Y%m%d-%H%M%S}-{id_suffix(uuid)}"
+
+
+def id_suffix(uuid: str) -> str:
+    """Returns how the id of a run ends, by KFP's own id of it."""
+    return hashlib.sha256(uuid.encode()).hexdigest()[:4]
+
+
+def given_values(executor_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a task's parameters, by whichever schema the backend gives them."""
+    inputs = executor_input.get("inputs", {})
+    legacy = {key: next(iter(told.values())) for key, told in inputs.get("parameters", {}).items()}
+    return {**legacy, **inputs.get("parameterValues", {})}
 
 
 def executor_properties(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,6 +148,20 @@ def executor_properties(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if key in found:
             found[key] = change(found[key], run)
     return found
+
+
+def effective(config: PipelineConfig, run: Run) -> PipelineConfig:
+    """Returns a compiled configuration with what was set for a run.
+
+    Raises:
+        ConfigError: if a value set for the run can't be used.
+    """
+    values = config.model_dump(mode="json", by_alias=True)
+    values["kubeflow"]["data"] = _with_data(config.kubeflow.data, run)
+    values["data"] = json.loads(_with_span(config.data.model_dump_json(by_alias=True), run))
+    values["trainer"] = json.loads(_with_training(config.trainer.model_dump_json(), run))
+    values["gate"] = json.loads(_with_bounds(config.gate.model_dump_json(by_alias=True), run))
+    return PipelineConfig.parse(values)
 
 
 def _with_data(data_path: str, run: Run) -> str:
@@ -161,11 +194,25 @@ def _with_custom_config(text: str, run: Run) -> str:
     if "facts" in config:
         config["facts"]["run_id"] = run.id
     if "train_config" in config:
-        config["train_config"] = _with_training(config["train_config"], run)
+        training = _with_training(config["train_config"], run)
+        weights = TrainConfig.parse_json(training).weights
+        digests = {"code_digest": code_digest(*TRAINING), "weights_digest": file_digest(weights)}
+        config |= {"train_config": training, **digests}
     elif "image_size" in config and "backbone" in run.values:
         backbone = TrainConfig.parse({"backbone": run.values["backbone"]}).backbone
         config["image_size"] = BACKBONES[backbone].image_size
     return json.dumps(config)
+
+
+def _with_schema(address: str, run: Run) -> str:
+    """Fetches the schema; the one that a person may have accepted need not be there."""
+    folder, _, name = address.rpartition("/")
+    store = open_store(folder)
+    if store.exists(name):
+        return str(store.fetch(name, Path(tempfile.mkdtemp())))
+    if folder == f"{run.output}/{SCHEMA_FOLDER}":
+        return ""
+    raise ConfigError(f"schema.path is '{address}', and the task finds no such file there")
 
 
 def _with_training(text: str, run: Run) -> str:
@@ -194,4 +241,5 @@ _CHANGES: Mapping[str, Callable[[str, Run], str]] = {
     "gate_config": _with_bounds,
     "custom_config": _with_custom_config,
     "run_id": _with_run_id,
+    "schema_file": _with_schema,
 }

@@ -109,7 +109,7 @@ def changes(former: Any, order: Order, cron: str) -> list[str]:
     """Returns in words what a schedule would have that the former one has not."""
     old, new = Package.told(former.pipeline_spec), order.package
     told = former.runtime_config.parameters if former.runtime_config else None
-    cells = [
+    cells: list[tuple[str, Any, Any]] = [
         ("cron", from_kubeflow(_cron(former)), from_kubeflow(cron)),
         ("service account", _account(former), order.service_account or _DEFAULT_ACCOUNT),
     ]
@@ -189,6 +189,7 @@ def _create(kubeflow: Kubeflow, order: Order, cron: str, known: set[str]) -> str
             no_catchup=True,
             params=order.arguments,
             pipeline_package_path=str(order.package.path),
+            pipeline_root=order.package.pipeline_root,
             enabled=False,
             service_account=order.service_account,
         )

@@ -1,6 +1,5 @@
 """Starts a run on a cluster, and learns what became of it."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from components.errors import ClusterError
 from components.store import StoreError, open_store
 from pipeline.kfp.client import Kubeflow, UnavailableError
 from pipeline.kfp.package import Package
+from pipeline.kfp.parameters import id_suffix
 from pipeline.layout import SUMMARY_FILE, new_run_id
 from pipeline.summary import Failure, Summary
 
@@ -72,6 +72,7 @@ def start(kubeflow: Kubeflow, order: Order) -> str:
             name,
             pipeline_package_path=str(order.package.path),
             params=order.arguments,
+            pipeline_root=order.package.pipeline_root,
             service_account=order.service_account,
         )
         return run.run_id
@@ -133,11 +134,6 @@ def read_summary(output: str, run_id: str) -> Summary | None:
             if summary is not None and summary.kubeflow_run == run_id:
                 return summary
     return None
-
-
-def id_suffix(run_id: str) -> str:
-    """Returns how the project's own id of a run ends, by KFP's id of it."""
-    return hashlib.sha256(run_id.encode()).hexdigest()[:4]
 
 
 def failure_of(run: Any) -> Failure | None:

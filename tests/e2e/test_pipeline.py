@@ -198,10 +198,26 @@ def test_the_same_again_is_unchanged(project: Project, config: PipelineConfig) -
 
 
 @pytest.mark.usefixtures("first_run")
+def test_a_run_that_looks_first_ends_where_there_is_nothing_to_learn(project: Project) -> None:
+    config = effective_config(project.config_file, ["retrain.if_changed=true"])
+    outcome, progress = project.run_here(config)
+    assert outcome.verdict == "unchanged"
+    assert outcome.error is None
+    assert outcome.pushed_path == str(project.output.serving("classifier") / "1")
+    assert outcome.images.train == progress.images["train"]
+    assert outcome.retrain is not None
+    assert [finding.pays for finding in outcome.retrain.findings] == [False] * 6
+    found = states(progress)
+    assert (found["DataCheck"], found["RetrainCheck"]) == ("cached", "done")
+    assert {found[name] for name in ("Transform", "Trainer", "Pusher")} == {"waiting"}
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_refused_model_is_not_pushed(project: Project) -> None:
     """Trained anew at a rate that learns nothing, and judged beside the one that serves."""
     stages = "trainer.stages=[{train: head, epochs: 1, learning_rate: 1.0e-9}]"
-    config = effective_config(project.config_file, [stages, "gate.rules.0.min=0.99"])
+    looks = "retrain.if_changed=true"
+    config = effective_config(project.config_file, [looks, stages, "gate.rules.0.min=0.99"])
     outcome, progress = project.run_here(config)
     model_dir = project.output.serving("classifier")
     assert outcome.verdict == "refused"
@@ -210,6 +226,8 @@ def test_a_refused_model_is_not_pushed(project: Project) -> None:
     assert outcome.baseline is not None
     failed = {(rule.slice, rule.bound.split()[0]) for rule in outcome.rules if not rule.passed}
     assert (None, ">=") in failed
+    assert outcome.retrain is not None
+    assert outcome.retrain.reason == "settings of transform and trainer: other trainer.stages"
     assert states(progress)["Transform"] == "cached"
     assert [version.number for version in list_versions(model_dir)] == [1]
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from pipeline import cli, demo
 from pipeline.launch import launch
 from pipeline.lock import hold
+from pipeline.options import effective_config
 
 # Runs the command once, then names the heavy modules that it imported.
 IMPORTS = """
@@ -94,6 +95,16 @@ def test_the_exit_status_tells_the_verdict(effnet, child_plays, arguments, scena
     assert result.exit_code == status
     assert "\x1b" not in result.output
     assert "next: " in result.stdout
+
+
+def test_a_run_may_be_told_to_look_first(effnet, child_plays, arguments, output):
+    child_plays("unchanged")
+
+    assert effnet([*arguments, "--if-changed", "--force"]).exit_code == 0
+    assert effnet([*arguments, "--force", "--set", "retrain.force=false"]).exit_code == 0
+
+    asked = [effective_config(run.config).retrain for run in output.all_runs()]
+    assert {(one.if_changed, one.force) for one in asked} == {(True, True), (False, False)}
 
 
 def test_a_hold_is_told_before_the_run_and_what_was_withheld_after_it(

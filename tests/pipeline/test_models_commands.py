@@ -8,11 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from components.features import EXTRA, TRAINING_FILE
-from components.model_versions import publish, read_hold, serving_version
+from components.model_versions import publish, read_hold, serving_version, versions_at
 from components.pusher import rollout
+from components.store import open_store
 from pipeline import cli
 from pipeline.clean import clean
 from pipeline.lock import hold
+from pipeline.models_cluster import service_of
+from pipeline.served import served_at
 from tests.components.pusher import kube_api
 
 RUNS = [f"20261124-04250{number}-ab12" for number in range(4)]
@@ -112,7 +115,7 @@ def test_a_damaged_record_is_told_beside_the_other_versions(effnet, two, content
     lines = done.stdout.splitlines()
     assert lines[1].split()[:3] == ["2", "serving", "-"]
     assert "0.9100" in lines[2]
-    assert f"version 2: '{file}' is damaged" in done.stdout
+    assert re.search(f"version 2: .*{re.escape(str(two / '2'))}.* is damaged", done.stdout)
     rows = json.loads(effnet("list", "--json").stdout)["versions"]
     assert [row["problem"] is None for row in rows] == [False, True]
     assert effnet("rollback").exit_code == 0, "going back needs no record"
@@ -290,3 +293,45 @@ def test_a_damaged_configuration_of_a_run_keeps_nobody_from_going_back(effnet, t
     assert serving_version(two).number == 1
     assert "is not valid YAML" in back.stderr
     assert "--config FILE" in back.stderr
+
+
+def test_a_bucket_is_managed_as_a_folder(s3, tmp_path):
+    output = f"{s3}/output"
+    invoke = functools.partial(CliRunner().invoke, cli.app)
+
+    def effnet(*options):
+        return invoke(["models", *options, "--output", output])
+
+    assert "no model was ever pushed" in effnet("list").stderr
+    for number in (1, 2):
+        saved = tmp_path / str(number)
+        saved.mkdir()
+        (saved / "saved_model.pb").write_text(f"graph {number}")
+        facts = {"run_id": RUNS[number], "metrics": {"accuracy": 0.9 + number / 100}}
+        versions_at(f"{output}/serving/classifier").publish(saved, schema=None, facts=facts)
+    listing = json.loads(effnet("list", "--json").stdout)
+    assert (listing["model"], listing["serving"]) == ("classifier", 2)
+    assert listing["versions"][0]["path"] == f"{output}/serving/classifier/2"
+    assert listing["versions"][0]["metrics"] == {"accuracy": 0.92}
+    back = effnet("rollback")
+    assert f"version 1 serves now, {output}/serving/classifier/1;" in back.stdout
+    assert "on hold since" in back.stdout
+    assert effnet("promote", "3").exit_code == 2
+    assert "runs push again" in effnet("release").stdout
+    assert "version 2 serves now" in effnet("promote", "2").stdout
+    assert "ftp" in invoke(["models", "list", "--output", "ftp://host/x"]).stderr
+
+
+def test_the_inference_service_of_a_bucket_is_found_by_the_newest_run(s3, tmp_path):
+    store = open_store(f"{s3}/output")
+    for number, service in ((1, "old"), (2, "shop")):
+        serving = (
+            f"serving: {{kubernetes: {{namespace: models, service_name: {service}, "
+            f"storage_uri: '{s3}/output/serving/classifier/{{version}}'}}}}\n"
+        )
+        store.write_text(f"runs/{RUNS[number]}/config.yaml", serving)
+    store.write_text("runs/notes/config.yaml", "no: run")
+    found = service_of(served_at(store.address), "classifier", None)()
+    assert found.service_name == "shop"
+    assert found.uri(3) == f"{s3}/output/serving/classifier/3/"
+    assert service_of(served_at(store.address), "hats", None)() is None

@@ -9,6 +9,8 @@ from components.evaluator.verdict import Rule
 from components.features import EXTRA, TRAINING_FILE
 from components.image_example_gen.report import REPORT_FILE
 from components.pusher.executor import DESTINATION_PROPERTY, NEW_PROPERTY, WITHHELD_PROPERTY
+from components.retrain_check.decision import FILE as DECISION_FILE
+from components.retrain_check.decision import Decision, Finding
 from components.serving_validator import report as serving_report
 from components.serving_validator.report import ServingReport
 from pipeline.node_facts import collect, collect_all, compose
@@ -111,6 +113,24 @@ def test_the_pusher_gives_the_verdict(tmp_path, properties, verdict, withheld):
     outcome = compose({"Pusher": collect("Pusher", {"pushed_model": [pushed]})})
 
     assert (outcome.verdict, outcome.withheld) == (verdict, withheld)
+
+
+def test_a_run_with_nothing_to_learn_comes_to_its_verdict_before_the_training(tmp_path):
+    def decided(name, pays):
+        finding = Finding(what="images", found="none new", pays=pays)
+        decision = Decision.by([finding], forced=False, serving=VERSION)
+        files = {DECISION_FILE: decision.model_dump_json()}
+        made = artifact(standard_artifacts.String, tmp_path / name, files)
+        return collect("RetrainCheck", {"decision": [made]})
+
+    ended = compose({"RetrainCheck": decided("ended", pays=False)})
+    assert (ended.verdict, ended.pushed_path) == ("unchanged", VERSION)
+    assert ended.retrain.findings[0].found == "none new"
+    goes_on = decided("goes-on", pays=True)
+    with pytest.raises(RuntimeError, match="without a verdict"):
+        compose({"RetrainCheck": goes_on})
+    refused = compose({"RetrainCheck": goes_on, "Pusher": {"verdict": "refused"}})
+    assert (refused.verdict, refused.retrain.retrain) == ("refused", True)
 
 
 def test_a_server_that_was_not_asked_has_no_report(tmp_path):

@@ -280,3 +280,21 @@ def test_a_search_is_told_member_by_member(output):
     assert "tried efficientnet-b0, imagenet: val accuracy 0.8000\n" in text
     assert f"tried efficientnet-b0, imagenet: no {SHOWN}\n" in text
     assert "the search ended: every member was tried\n" in text
+
+
+def test_what_was_looked_at_before_a_training_is_told_with_what_pays(output):
+    findings = [
+        {"what": "images", "found": "2 new", "bound": ">= 5", "pays": False},
+        {"what": "classes", "found": f"new: {HOSTILE}", "pays": True},
+    ]
+    decision = {"retrain": True, "forced": False, "findings": findings}
+    text = " ".join(verdict_text(summary_of("pushed", retrain=decision), output).split())
+    assert "looked at first: what is new since the model that serves images 2 new >= 5" in text
+    assert f"classes new: {SHOWN} pays" in text
+    assert "next: a server that watches" in text
+    ended = {"retrain": False, "forced": False, "findings": findings[:1], "serving": "/models/3"}
+    told = summary_of("unchanged", retrain=ended, pushed_path="/models/3")
+    text = verdict_text(told, output)
+    assert "looked at first: nothing is new that pays a training\n" in text
+    assert "serving: /models/3\n" in text
+    assert "next: nothing; what is new does not pay a training. '--force' trains" in text

@@ -133,7 +133,7 @@ def test_the_winner_is_not_trained_again(search, tmp_path):
     fn_args.hyperparameters = chosen
     task, data = Task.of(fn_args), read_data(fn_args)
     (folder,) = (tmp_path / "checkpoints").iterdir()
-    assert folder == task.checkpoint_folder(data)
+    assert str(folder) == task.checkpoint_folder(data)
 
     class Deaf:
         logged = 0

@@ -13,6 +13,7 @@ from components.errors import DataError
 from components.image_example_gen import executor as executor_module
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.image_example_gen.executor import Executor
+from components.store import StoreError, open_store
 from tests import images
 
 # The image is not used by a local runner; naming one keeps TFX from packing itself for each node.
@@ -249,3 +250,53 @@ def test_one_class_that_is_left_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one/b/0008.jpg").write_text("no image")
     with pytest.raises(DataError, match="only one class, 'a'"):
         run(tmp_path / "one", tmp_path / "1", max_rejected_share=0.5)
+
+
+def test_a_bucket_gives_what_a_folder_gives(s3: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for seed in range(24):
+        path = data / ("cat" if seed % 2 else "dog") / f"{seed}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(images.encode(seed, "PNG"))
+    (data / "cat" / "broken.jpg").write_bytes(b"no image")
+    open_store(s3).put(data, "data")
+    local = run(data, tmp_path / "local")
+    remote = run(f"{s3}/data", tmp_path / "remote")
+    assert remote.examples == local.examples
+    assert remote.rejected == local.rejected
+    assert [row["reason"] for row in remote.rejected] == ["not_an_image"]
+
+
+def test_records_in_a_bucket(s3: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for shard, options in {"a.tfrecord": "", "b.tfrecord.gz": "GZIP"}.items():
+        with tf.io.TFRecordWriter(str(data / shard), options) as writer:
+            for seed in range(8):
+                example = tf.train.Example()
+                feature = example.features.feature
+                image = images.encode(seed + 8 * len(options), "PNG")
+                feature["image"].bytes_list.value.append(image)
+                feature["label"].int64_list.value.append(seed % 2)
+                writer.write(example.SerializeToString())
+    open_store(s3).put(data, "data")
+    local = run(data, tmp_path / "local", class_names=["x", "y"])
+    remote = run(f"{s3}/data", tmp_path / "remote", class_names=["x", "y"])
+    assert sum(map(len, remote.examples.values())) == 16
+    assert remote.examples == local.examples
+    assert not (tmp_path / "remote" / "ingestion" / "scratch").exists()
+
+
+def test_a_bucket_that_fails_ends_the_run_and_sets_nothing_aside(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(s3)
+    for number in range(4):
+        store.write_text(f"{number % 2}/{number}.jpg", "-")
+
+    def fail(self: object, name: str) -> bytes:
+        raise StoreError("the connection was lost")
+
+    monkeypatch.setattr(type(store), "read_bytes", fail)
+    with pytest.raises(Exception, match="connection was lost"):
+        run(s3, tmp_path / "out")

@@ -16,6 +16,11 @@ def write_model(folder: Path, content: str) -> Path:
 
 
 @pytest.fixture
+def make_model() -> Callable[[Path, str], Path]:
+    return write_model
+
+
+@pytest.fixture
 def saved_model(tmp_path: Path) -> Path:
     return write_model(tmp_path / "model", "first")
 

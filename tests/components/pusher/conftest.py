@@ -5,8 +5,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_model_analysis.api.model_eval_lib import analyze_raw_data
 from tensorflow_model_analysis.proto import config_pb2
+from tfx.types import standard_artifacts
 
 from components.evaluator.verdict import FILE, Rule, Verdict
+from tests.statistics_of import statistics_of
 
 EVAL_CONFIG = """
 model_specs { label_key: "label_id" prediction_key: "probabilities" }
@@ -32,3 +34,10 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / FILE).write_text(verdict.model_dump_json())
     return folder
+
+
+@pytest.fixture(scope="session")
+def statistics(tmp_path_factory: pytest.TempPathFactory) -> standard_artifacts.ExampleStatistics:
+    """What StatisticsGen leaves for two training images."""
+    folder = tmp_path_factory.mktemp("statistics")
+    return statistics_of(folder, label=["hat", "cap"], id=["jones/1.jpg", "smith/2.jpg"])

@@ -11,9 +11,9 @@ from components.model_versions import (
     list_versions,
     publish,
     serving_state,
-    serving_version,
+    versions_at,
 )
-from components.pusher import executor, rollout
+from components.pusher import executor, kept, rollout
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import STATE_PROPERTY
 from tests.components.pusher import kube_api
@@ -29,24 +29,36 @@ def api(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def push(tmp_path, evaluation):
+def push(tmp_path, evaluation, statistics):
     """Runs the executor on a blessed model, judged against what serves."""
 
-    def do(content: str = "model", keep: int | None = None) -> standard_artifacts.PushedModel:
-        return _push(tmp_path, evaluation, content, keep)
+    def do(
+        content: str = "model",
+        keep: int | None = None,
+        place: str = "",
+        storage_uri: str = "pvc://models/classifier/{version}",
+    ) -> standard_artifacts.PushedModel:
+        place = place or str(tmp_path / "classifier")
+        return _push(tmp_path, evaluation, statistics, content, keep, place, storage_uri)
 
     return do
 
 
 def _push(
-    folder: Path, evaluation: Path, content: str, keep: int | None
+    folder: Path,
+    evaluation: Path,
+    statistics: standard_artifacts.ExampleStatistics,
+    content: str,
+    keep: int | None,
+    place: str,
+    storage_uri: str,
 ) -> standard_artifacts.PushedModel:
     artifacts = {
         "model": standard_artifacts.Model(),
         "model_blessing": standard_artifacts.ModelBlessing(),
         executor.SCHEMA: standard_artifacts.Schema(),
-        executor.BASELINE: standard_artifacts.Model(),
-        executor.INGESTION: simple_artifacts.File(),
+        kept.BASELINE: standard_artifacts.Model(),
+        kept.INGESTION: simple_artifacts.File(),
         "pushed_model": standard_artifacts.PushedModel(),
     }
     for name, artifact in artifacts.items():
@@ -56,16 +68,17 @@ def _push(
     saved_model.mkdir(exist_ok=True)
     (saved_model / "saved_model.pb").write_text(content)
     (folder / executor.SCHEMA / "schema.pbtxt").write_text("")
-    state = serving_state(serving_version(folder / "classifier"))
-    artifacts[executor.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
+    state = serving_state(versions_at(place).serving())
+    artifacts[kept.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
     artifacts[executor.EVALUATION] = standard_artifacts.ModelEvaluation()
     artifacts[executor.EVALUATION].uri = str(evaluation)
+    artifacts[kept.STATISTICS] = statistics
     artifacts["model_blessing"].set_int_custom_property("blessed", 1)
-    filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=str(folder / "classifier"))
+    filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=place)
     settings = KubernetesConfig(
         namespace=kube_api.NAMESPACE,
         service_name=kube_api.NAME,
-        storage_uri="pvc://models/classifier/{version}",
+        storage_uri=storage_uri,
         ready_seconds=0.3,
     )
     pushed = artifacts.pop("pushed_model")
@@ -118,3 +131,20 @@ def test_old_versions_stay_until_the_new_one_is_live(api, push, tmp_path):
     assert api.aim == ("pvc://models/classifier/1", None)
     push("four", keep=2)
     assert _numbers(tmp_path) == [2, 4]
+
+
+def test_a_version_in_a_bucket_goes_live_by_its_own_address(api, push, s3, tmp_path):
+    place = f"{s3}/serving/classifier"
+    uri = f"{place}/{{version}}"
+    for content in ("one", "two", "three"):
+        pushed = push(content, keep=2, place=place, storage_uri=uri)
+    assert pushed.get_string_custom_property(executor.DESTINATION_PROPERTY) == f"{place}/3"
+    assert api.served[-1] == {f"{place}/3/": 100}
+    assert [version.number for version in versions_at(place).all()] == [2, 3]
+
+    api.bad[f"{place}/4/"] = "fails"
+    with pytest.raises(RolloutError, match="ModelLoadFailed"):
+        push("four", place=place, storage_uri=uri)
+    assert versions_at(place).serving().number == 3
+    assert api.served[-1] == {f"{place}/3/": 100}
+    assert not (tmp_path / "classifier").exists()

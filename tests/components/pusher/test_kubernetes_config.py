@@ -10,8 +10,18 @@ NEEDED = {
 }
 
 
-def test_the_address_of_a_version_follows_the_template():
-    assert KubernetesConfig.parse(NEEDED).uri(12) == "gs://bucket/classifier/12"
+@pytest.mark.parametrize(
+    ("template", "address"),
+    [
+        ("pvc://models/classifier/{version}", "pvc://models/classifier/12"),
+        ("s3://bucket/{version}/model", "s3://bucket/12/model"),
+        # Without the slash KServe would fetch 120 as well.
+        ("s3://bucket/classifier/{version}", "s3://bucket/classifier/12/"),
+        ("gs://bucket/classifier/{version}/", "gs://bucket/classifier/12/"),
+    ],
+)
+def test_the_address_of_a_version_follows_the_template(template, address):
+    assert KubernetesConfig.parse({**NEEDED, "storage_uri": template}).uri(12) == address
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from components import learnt_images
 from components.features import EXTRA, TRAINING_FILE
 from components.model_versions import list_versions, release, roll_back, serving_version
 from components.pusher import executor
+from components.retrain_check.statistics import feature_name, read
 from components.serving_baseline import executor as baseline_executor
 from components.serving_baseline.driver import SERVING_STATE
 
@@ -26,7 +27,7 @@ def model_dir(tmp_path):
 def baseline(tmp_path, model_dir, monkeypatch):
     """Returns what makes the baseline's artifact of what serves now, by its executor."""
     # The versions here have no signatures to ask for.
-    monkeypatch.setattr(baseline_executor, "check_comparable", lambda version: None)
+    monkeypatch.setattr(baseline_executor, "check_comparable", lambda *arguments: None)
 
     def make(**properties):
         artifact = standard_artifacts.Model()
@@ -42,7 +43,7 @@ def baseline(tmp_path, model_dir, monkeypatch):
 
 
 @pytest.fixture
-def push(tmp_path, model_dir, evaluation):
+def push(tmp_path, model_dir, evaluation, statistics):
     """Runs the executor for a model of a given content; returns its artifact."""
 
     def do(content, baseline, blessed=1, keep=None, learnt=None, weights="imagenet", answers=1):
@@ -80,8 +81,9 @@ def push(tmp_path, model_dir, evaluation):
                 "infra_blessing": [infra_blessing],
                 "schema": [schema],
                 "baseline": [baseline],
-                "evaluation": [judged],
                 "ingestion": [ingestion],
+                "statistics": [statistics],
+                "evaluation": [judged],
             },
             {"pushed_model": [pushed]},
             {
@@ -123,6 +125,15 @@ def test_what_a_model_has_learnt_from_is_kept_with_it(push, baseline, model_dir)
     push("two", baseline(), learnt="cd")
     kept = learnt_images.read(model_dir / "2" / EXTRA)
     assert kept.tolist() == images_of("cd").tolist()
+
+
+def test_the_statistics_of_its_training_images_are_kept_without_their_names(
+    push, baseline, model_dir
+):
+    push("one", baseline())
+    kept = read(model_dir / "1" / EXTRA)
+    assert [feature_name(one) for one in kept.datasets[0].features] == ["label"]
+    assert b"jones" not in kept.SerializeToString()
 
 
 def test_after_a_warm_start_what_the_model_before_has_learnt_from_counts_as_well(

@@ -1,8 +1,10 @@
 """One behaviour on a file system, S3 and GCS: whole files, names that stay inside, one winner."""
 
+import errno
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -56,7 +58,7 @@ def test_text_is_written_over_read_and_removed(store: Store) -> None:
     store.remove("runs/1/summary.json")
     assert store.read_text("runs/1/summary.json") is None
     store.remove("runs")
-    assert store.names() == []
+    assert store.walk() == []
 
 
 def test_a_tree_and_a_file_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
@@ -71,7 +73,25 @@ def test_a_tree_and_a_file_come_back_as_they_went(store: Store, tmp_path: Path) 
     assert file.read_text() == "graph"
     assert sorted(path.name for path in (tmp_path / "fetched").iterdir()) == ["1", "saved_model.pb"]
     store.remove("versions/1")
-    assert store.child("versions").names() == ["10"]
+    assert [file.name for file in store.walk()] == ["versions/10/other"]
+
+
+def test_files_are_listed_with_what_changes_when_they_do(store: Store) -> None:
+    assert store.walk() == []
+    before = time.time_ns() - 2 * 10**9  # S3 knows whole seconds only
+    store.write_text("b/2", "longer")
+    store.write_text("b/1", "short")
+    store.write_text("a", "")
+    found = store.walk()
+    assert [(file.name, file.size) for file in found] == [("a", 0), ("b/1", 5), ("b/2", 6)]
+    assert all(before < file.mtime_ns <= time.time_ns() + 10**9 for file in found)
+    assert [file.name for file in store.child("b").walk()] == ["1", "2"]
+    assert store.child("b").read_bytes("1") == b"short"
+    assert store.child("b").size("1") == 5
+    with pytest.raises(FileNotFoundError):
+        store.size("c")
+    with pytest.raises(FileNotFoundError):
+        store.read_bytes("c")
 
 
 def test_a_fetch_that_fails_leaves_nothing(store: Store, tmp_path: Path) -> None:
@@ -150,6 +170,35 @@ def test_a_server_without_conditional_writes_is_told(monkeypatch: pytest.MonkeyP
         with pytest.raises(StoreError, match="ifGenerationMatch"):
             store.replace_text("pointer", "1", None)
         assert store.names() == []
+
+
+def test_an_sdk_that_drops_conditions_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As botocore did before S3 had them."""
+    files = file_system(s3)
+    call = files.call_s3
+
+    def unconditional(method: str, **arguments: object) -> object:
+        return call(method, **{k: v for k, v in arguments.items() if not k.startswith("If")})
+
+    monkeypatch.setattr(files, "call_s3", unconditional)
+    with pytest.raises(StoreError, match=r"If-Match.*undo each other's work"):
+        open_store(s3).replace_text("pointer", "1", None)
+    assert open_store(s3).walk() == []
+
+
+def test_a_server_that_refuses_conditions_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As OpenStack Swift answers."""
+    files = file_system(s3)
+    call = files.call_s3
+
+    def refusing(method: str, **arguments: object) -> object:
+        if any(name.startswith("If") for name in arguments):
+            raise OSError(errno.ENOSYS, "Conditional object PUTs are not supported.")
+        return call(method, **arguments)
+
+    monkeypatch.setattr(files, "call_s3", refusing)
+    with pytest.raises(StoreError, match=r"If-Match.*undo each other's work"):
+        open_store(s3).replace_text("pointer", "1", None)
 
 
 def test_a_bucket_that_is_not_there_is_told(s3: str) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline import cli
 from pipeline.kfp import client, submit
-from pipeline.kfp.submit import id_suffix
+from pipeline.kfp.parameters import id_suffix
 from pipeline.layout import Output
 from pipeline.summary import Outcome, Summary
 from tests.kubeflow_api import failure
@@ -58,6 +58,31 @@ def test_a_run_is_started_in_an_experiment_that_is_made_for_it(effnet, backend):
     assert "kubernetes" in sent["platform_spec"]["platforms"]
     tasks = sent["pipeline_spec"]["root"]["dag"]["tasks"].values()
     assert all("cachingOptions" not in task for task in tasks), "as the package has it"
+
+
+def test_without_a_package_the_pipeline_is_compiled(backend, tmp_path):
+    settings = {
+        "kubeflow.image": "registry/effnet:1",
+        "kubeflow.pipeline_root": "minio://bucket/artifacts",
+        "kubeflow.data": "/mnt/images",
+        "kubeflow.output": str(tmp_path / "output"),
+        "serving.model_name": "hats",
+    }
+    sets = [f"--set={key}={value}" for key, value in settings.items()]
+
+    result = CliRunner().invoke(cli.app, ["submit", *sets, "--param", "span=3", "--wait"])
+
+    assert result.exit_code == 0, result.stderr
+    (body,) = backend.bodies("/runs")
+    assert body["display_name"].startswith("hats 2")
+    assert body["runtime_config"]["parameters"] == {"span": "3"}
+    executors = body["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"]
+    commands = {tuple(each["container"]["command"][-2:]) for each in executors.values()}
+    assert commands == {("-m", "pipeline.kfp.entrypoint"), ("-m", "pipeline.kfp.finish")}
+    assert f"'{tmp_path / 'output'}' is empty, or not there" in result.stdout
+    missing = CliRunner().invoke(cli.app, ["submit", *sets[1:]])
+    assert missing.exit_code == 2
+    assert "kubeflow.image: the image that all tasks run in" in missing.stderr
 
 
 def test_an_experiment_that_is_there_is_taken(effnet, backend):

@@ -1,0 +1,167 @@
+"""The compiled Kubeflow package, run whole by the tests' own backend.
+
+A run pushes, the next one finds what it pushed and is refused, a third one fails. Tasks are the
+commands of the file, in processes forked from one that has imported TFX.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kfp import components as kfp_components
+
+from components.store import open_store
+from pipeline.kfp.compile import compile_package
+from pipeline.options import effective_config
+from tests.images import write_class_folders
+from tests.kfp_backend.backend import Backend, Run
+from tests.kfp_backend.metadata import FAILED, OMITTED, SUCCEEDED
+from tests.kfp_backend.package import Package, read_package
+from tests.kfp_backend.processes import ForkedProcesses
+
+pytestmark = pytest.mark.e2e
+
+CONFIG = {
+    "transform": {"image_size": 32},
+    "trainer": {
+        "weights": "none",
+        "stages": [{"train": "head", "epochs": 2, "learning_rate": 0.01}],
+    },
+    "gate": {
+        "rules": [
+            {"metric": "log_loss", "max": 100},
+            {"metric": "accuracy", "max_decline": 1},
+        ]
+    },
+}
+# Everything that tasks would import; forks have it at once.
+IMPORTED = (
+    "pipeline.build",
+    "pipeline.outcome",
+    "tensorflow_model_analysis",
+    "trainer.preprocessing",
+    "trainer.run",
+)
+EXIT_TASK = "finish"
+
+
+@dataclass
+class Project:
+    """A cluster, and what a user has on it."""
+
+    backend: Backend
+    file: Path
+    data: str
+    output: str
+
+    @classmethod
+    def compiled(
+        cls, root: Path, processes: ForkedProcesses, data: str, output: str, **kubeflow: Any
+    ) -> "Project":
+        """Compiles the pipeline.
+
+        Args:
+            root: where the cluster and the package lie.
+            processes: that run the tasks.
+            data: where the images are.
+            output: the output folder, or its address.
+            **kubeflow: more of the configuration's section.
+        """
+        file, config_file = root / "package.yaml", root / "config.yaml"
+        kubeflow |= {
+            "image": "registry/effnet:1",
+            "pipeline_root": "minio://mlpipeline/v2/artifacts",
+            "data": data,
+            "output": output,
+        }
+        config_file.write_text(yaml.safe_dump({**CONFIG, "kubeflow": kubeflow}), encoding="utf-8")
+        compile_package(effective_config(config_file), "kfp", file)
+        return cls(Backend(root / "backend", processes), file, data, output)
+
+    @property
+    def package(self) -> Package:
+        return read_package(self.file)
+
+    def run(self, **parameters: Any) -> tuple[Run, dict[str, Any]]:
+        """Runs the package; returns the summary that it left, too."""
+        runs = open_store(self.output).child("runs")
+        before = set(runs.names())
+        run = self.backend.run(self.package, parameters)
+        (run_id,) = set(runs.names()) - before
+        summary = runs.child(run_id).read_text("summary.json")
+        assert summary is not None, failures(self, run)
+        return run, json.loads(summary)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ForkedProcesses]:
+    with ForkedProcesses.started(*IMPORTED) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, processes: ForkedProcesses) -> Project:
+    root = tmp_path_factory.mktemp("cluster")
+    write_class_folders(root / "images", {"cat": 24, "dog": 24})
+    where = {"data": str(root / "images"), "output": str(root / "output")}
+    return Project.compiled(root, processes, nodes={"ImageExampleGen": {"retries": 2}}, **where)
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project) -> tuple[Run, dict[str, Any]]:
+    return project.run()
+
+
+def failures(project: Project, run: Run) -> str:
+    """Returns what failed tasks have printed last."""
+    return "\n".join(
+        f"{name}: {task.reason}\n{project.backend.logs(run, name)[-3000:]}"
+        for name, task in run.tasks.items()
+        if task.state == FAILED
+    )
+
+
+def versions(project: Project) -> list[str]:
+    names = open_store(project.output).child("serving", "classifier").names()
+    return [name for name in names if name.isdecimal()]
+
+
+def test_the_sdk_loads_the_package(project: Project) -> None:
+    text = project.file.read_text(encoding="utf-8")
+    loaded = kfp_components.load_component_from_text(text)
+    assert loaded.pipeline_spec == project.package.spec
+    assert {"data", "epochs"} <= set(loaded.component_spec.inputs)
+
+
+def test_a_run_pushes_a_model(project: Project, first_run: tuple[Run, dict[str, Any]]) -> None:
+    run, summary = first_run
+    assert run.state == SUCCEEDED, failures(project, run)
+    assert {task.state for task in run.tasks.values()} == {SUCCEEDED}, failures(project, run)
+    assert versions(project) == ["1"]
+    assert summary["verdict"] == "pushed"
+    assert summary["baseline"] is None
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_next_run_finds_it_and_a_worse_candidate_is_refused(project: Project) -> None:
+    run, summary = project.run(epochs="1", gate_1_log_loss_max=0.0001)
+    assert run.state == SUCCEEDED, failures(project, run)
+    assert summary["verdict"] == "refused"
+    assert summary["baseline"] is not None
+    assert [rule["metric"] for rule in summary["rules"] if not rule["passed"]] == ["log_loss"]
+    assert versions(project) == ["1"]
+
+
+def test_a_failed_task_is_tried_again_and_the_exit_task_tells_why(project: Project) -> None:
+    run, summary = project.run(data=f"{project.data}/nowhere")
+    assert run.state == FAILED
+    tasks = dict(run.tasks)
+    assert len(tasks["ImageExampleGen"].exit_codes) == 3
+    assert tasks[EXIT_TASK].state == SUCCEEDED, failures(project, run)
+    assert {tasks[name].state for name in ("StatisticsGen", "Trainer", "Pusher")} == {OMITTED}
+    assert summary["verdict"] == "failed"
+    assert "nowhere" in summary["error"]["message"]
