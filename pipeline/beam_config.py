@@ -8,10 +8,17 @@ from pydantic import Field, field_validator, model_validator
 from components.settings import Settings, nearest
 
 RUNNERS = ("local", "flink", "spark", "dataflow")
+DATA_NODES = ("ImageExampleGen", "StatisticsGen", "Transform", "Evaluator")
+# Those of them that are TFX's own, which read and write addresses of Google Cloud Storage as they
+# are. The others work on folders, which Dataflow's machines can't mount.
+_ON_DATAFLOW = ("StatisticsGen", "Transform")
+AT_ADDRESS = "address"
 
 _ENDPOINT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
 # What TFX adds otherwise is a package of itself, built anew at every node; workers have an image.
 _NO_IMAGE = "--sdk_container_image=none"
+# Named, since Beam's DirectRunner first tries to download another runner.
+_LOCAL = ("--runner=FnApiRunner", _NO_IMAGE)
 
 
 class JobServerConfig(Settings):
@@ -38,7 +45,10 @@ class JobServerConfig(Settings):
 
 
 class DataflowConfig(Settings):
-    """A Google Cloud project that runs Dataflow jobs."""
+    """A Google Cloud project that runs Dataflow jobs: of StatisticsGen and Transform.
+
+    Ingestion and evaluation stay in their tasks, as artifacts are in gs:// for Dataflow.
+    """
 
     project: str = Field(
         pattern=r"^[a-z0-9.:-]*[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="the project's id"
@@ -130,14 +140,23 @@ class BeamConfig(Settings):
         return self
 
     @property
-    def shared(self) -> str | None:
-        """Where tasks and workers hand files over; None where they see the same ones anyway."""
-        return self.job_server.shared if self.job_server else None
+    def arguments(self) -> tuple[str, ...]:
+        """Beam's pipeline arguments, the same for every node but those of `at_home`."""
+        return (*self._runner_arguments(), *self.extra_arguments)
 
     @property
-    def arguments(self) -> tuple[str, ...]:
-        """Beam's pipeline arguments, the same for every node."""
-        return (*self._runner_arguments(), *self.extra_arguments)
+    def at_home(self) -> dict[str, tuple[str, ...]]:
+        """Further arguments of nodes that compute in their own task, wherever others do."""
+        if self.dataflow is None:
+            return {}
+        return {node: _LOCAL for node in DATA_NODES if node not in _ON_DATAFLOW}
+
+    @property
+    def handover(self) -> dict[str, str]:
+        """Where a node finds its artifacts, if not on its task's disk: a folder, or AT_ADDRESS."""
+        if self.job_server:
+            return dict.fromkeys(DATA_NODES, self.job_server.shared)
+        return dict.fromkeys(_ON_DATAFLOW, AT_ADDRESS) if self.dataflow else {}
 
     def _runner_arguments(self) -> tuple[str, ...]:
         if self.dataflow:
@@ -150,8 +169,7 @@ class BeamConfig(Settings):
             "--direct_running_mode=multi_processing",
             f"--direct_num_workers={self.workers}",
         )
-        # Named, since Beam's DirectRunner first tries to download another runner.
-        return ("--runner=FnApiRunner", _NO_IMAGE, *(processes if self.workers > 1 else ()))
+        return (*_LOCAL, *(processes if self.workers > 1 else ()))
 
     def _job_server_arguments(self, server: JobServerConfig) -> tuple[str, ...]:
         staging = server.artifact_endpoint

@@ -125,6 +125,8 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         keep=config.serving.keep_versions,
         kubernetes=config.serving.kubernetes,
     )
+    for node in (example_gen, evaluator):
+        node.with_beam_pipeline_args(config.beam.at_home.get(node.id, ()))
     before = [example_gen, statistics, schema, baseline, *checks, transform]
     optional = [[tuner] if tuner else [], [check] if check else []]
     return [*before, *optional[0], trainer, evaluator, *optional[1], pusher]

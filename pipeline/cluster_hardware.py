@@ -1,6 +1,9 @@
-"""Whether the training fits where it is placed on a cluster."""
+"""Whether the work fits where it is placed on a cluster."""
+
+from pathlib import PurePosixPath
 
 from components.errors import ConfigError
+from pipeline.beam_config import DATA_NODES
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow_config import TRAINER
 
@@ -43,3 +46,28 @@ def check_hardware(config: PipelineConfig, target: str) -> None:
             "trainer.hardware.precision is mixed_float16, which is for one device, and "
             "kubeflow.workers asks for several: take mixed_bfloat16 or float32"
         )
+
+
+def check_beam(config: PipelineConfig) -> None:
+    """Refuses data nodes that couldn't hand their artifacts to the machines that compute.
+
+    Raises:
+        ConfigError: naming the settings that don't fit one another.
+    """
+    root, server = config.kubeflow.pipeline_root, config.beam.job_server
+    if config.beam.dataflow and not root.startswith("gs://"):
+        raise ConfigError(
+            f"beam.runner is dataflow, whose machines read gs:// only, and kubeflow.pipeline_root "
+            f"is '{root}': keep artifacts in gs://BUCKET/PATH, or take another runner"
+        )
+    if server is None:
+        return
+    for node in DATA_NODES:
+        volumes = config.kubeflow.placement_of(node).volumes
+        if not any(PurePosixPath(server.shared).is_relative_to(volume.path) for volume in volumes):
+            paths = ", ".join(volume.path for volume in volumes) or "none"
+            raise ConfigError(
+                f"beam.job_server.shared is '{server.shared}', which lies on no volume of "
+                f"{node} (they are at: {paths}): name a folder on a ReadWriteMany volume in "
+                "kubeflow.placement.volumes that the worker pools mount, too"
+            )

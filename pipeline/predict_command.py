@@ -19,6 +19,7 @@ from components.batch_scoring.listing import as_given, list_folder
 from components.batch_scoring.model import find_model
 from components.errors import InputError, OutputError
 from pipeline.config import PipelineConfig
+from pipeline.preflight import check_reachable
 from pipeline.summary import EXIT_INPUT
 from pipeline.terminal import STYLES, duration, printable
 
@@ -138,6 +139,7 @@ def score(
         raise InputError(f"with --output one folder is scored, received {len(folders)} paths")
     output = output.expanduser().absolute()
     _check_place(output, force)
+    check_reachable(config.beam, output.parent)
     model = find_model(models)
     found = list_folder(Path(folders[0]).expanduser())
     say(f"{len(found.images)} images and {len(found.shards)} files of TFRecords, by {model}")

@@ -13,6 +13,7 @@ from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import locate
 from components.image_example_gen.source import Item, Listing
 from components.model_versions import serving_state, serving_version
+from pipeline.beam_config import BeamConfig
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output
 from trainer import jax_process
@@ -45,6 +46,7 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
     config.metadata.password()
     config.notify.address()
     _check_schema(config)
+    check_reachable(config.beam, output.root)
     serving = serving_version(output.serving(config.serving.model_name))
     serving_state(serving)  # Reads its record: damage would show after the training only.
     _check_weights(config, {} if serving is None else serving.training)
@@ -63,6 +65,25 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
     what = "shards of TFRecords" if listing.layout == "tfrecord" else "images"
     span = f", span {location.span_name}" if location.span_name else ""
     return f"found {len(listing.items)} {what} ({listing.layout}{span}) in {location.root}"
+
+
+def check_reachable(beam: BeamConfig, folder: Path) -> None:
+    """Refuses a folder of this machine that the machines which compute couldn't see.
+
+    Raises:
+        ConfigError: saying what would do.
+    """
+    if beam.dataflow:
+        raise ConfigError(
+            "beam.runner is dataflow, whose machines don't see this one's files: it serves "
+            "pipelines that `effnet submit` runs with artifacts in gs://; take local here"
+        )
+    if beam.job_server and not folder.resolve().is_relative_to(beam.job_server.shared):
+        raise ConfigError(
+            f"beam.runner is {beam.runner}, whose workers see of this machine's files only "
+            f"beam.job_server.shared, '{beam.job_server.shared}', and '{folder}' lies elsewhere: "
+            "name a folder in it"
+        )
 
 
 def _check_schema(config: PipelineConfig) -> None:

@@ -33,7 +33,9 @@ def local_path(uri: str) -> str:
     return os.path.join(os.environ.get(MOUNTS_VARIABLE, "/"), _MOUNTS[scheme], path)
 
 
-def read_artifact(described: Mapping[str, Any], kind: type[Artifact]) -> Artifact:
+def read_artifact(
+    described: Mapping[str, Any], kind: type[Artifact], at_address: bool = False
+) -> Artifact:
     """Makes an artifact of a type, with its folder.
 
     An empty artifact has no folder before: object stores know none.
@@ -41,10 +43,14 @@ def read_artifact(described: Mapping[str, Any], kind: type[Artifact]) -> Artifac
     Args:
         described: a RuntimeArtifact as JSON.
         kind: TFX's own type of it.
+        at_address: whether it is to be read and written in the object store itself.
     """
     artifact = kind()
-    artifact.uri = described.get("customPath") or local_path(described["uri"])
-    Path(artifact.uri).mkdir(parents=True, exist_ok=True)
+    if at_address:
+        artifact.uri = described["uri"]
+    else:
+        artifact.uri = described.get("customPath") or local_path(described["uri"])
+        Path(artifact.uri).mkdir(parents=True, exist_ok=True)
     for key, value in described.get("metadata", {}).items():
         _set_property(artifact, key, value)
     return artifact

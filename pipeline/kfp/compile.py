@@ -106,6 +106,7 @@ def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     placed = {"kubeflow": {"placement", "nodes", "workers"}}
     told = config.model_dump_json(by_alias=True, exclude=placed)
     cures.add_parameters(spec, dialect, run_parameters(config), kubeflow.output, told)
+    cures.add_handover(spec, dialect, config.beam.handover)
     if kubeflow.workers:
         cures.add_workers(spec, dialect, kubeflow.of_workers().model_dump_json())
     for label, executor in spec["deploymentSpec"]["executors"].items():

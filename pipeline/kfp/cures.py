@@ -14,7 +14,7 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import name_utils
 
-from pipeline.kfp.parameters import PREFIX, RUN_CONSTANTS, WORKERS, RunParameter
+from pipeline.kfp.parameters import ARTIFACTS, PREFIX, RUN_CONSTANTS, WORKERS, RunParameter
 from pipeline.kubeflow_config import EXIT_TASK, TRAINER
 
 Spec = dict[str, Any]
@@ -198,6 +198,13 @@ def add_workers(spec: Spec, dialect: Dialect, config: str) -> None:
     """Tells the Trainer's task to have several pods train, by the configuration as JSON."""
     task = spec["components"][INNER]["dag"]["tasks"][TRAINER]
     _give(spec, dialect, (TRAINER, task), WORKERS, config, dialect.constant(config))
+
+
+def add_handover(spec: Spec, dialect: Dialect, where: Mapping[str, str]) -> None:
+    """Tells data nodes where their artifacts are for other machines, by node."""
+    for node, place in where.items():
+        task = spec["components"][INNER]["dag"]["tasks"][node]
+        _give(spec, dialect, (node, task), ARTIFACTS, place, dialect.constant(place))
 
 
 def _give(

@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
 from components.store import open_store
 from pipeline.failures import failed_outcome
-from pipeline.kfp.parameters import PREFIX, WORKERS, Run, executor_properties
+from pipeline.kfp.parameters import ARTIFACTS, PREFIX, WORKERS, Run, executor_properties
 from pipeline.kfp.task import Task
 from pipeline.layout import NODES_FOLDER
 from pipeline.node_facts import NodeRecord, collect
@@ -133,15 +134,30 @@ def run(task: Task) -> Outputs:
     """
     given = executor_properties(task.parameters)
     make_light("tfx.components")
-    from pipeline.kfp.artifacts import properties
-
-    inputs, outputs = _artifacts(task, "inputs"), _artifacts(task, "outputs")
     if (PREFIX + WORKERS) in task.parameters:
         from pipeline.kfp.training_job import train
 
         train(task)  # by other pods, of which one leaves the properties
-        return outputs
-    executor = _executor(task)
+        return _artifacts(task, "outputs")
+    place = task.parameters.get(PREFIX + ARTIFACTS, "")
+    if not place.startswith("/"):
+        return _execute(task, given, Path(tempfile.mkdtemp()), at_address=bool(place))
+    # For Beam's workers, who see a volume but not this pod's disk.
+    from pipeline.kfp.staging import staged
+
+    folder = Path(place) / f"{Run.of(task.parameters).id}-{task.node}"
+    with staged(task.given, folder) as moved:
+        outputs = _execute(replace(task, given=moved), given, folder / "tmp")
+    for key, (artifact,) in _artifacts(task, "outputs").items():
+        outputs[key][0].uri = artifact.uri
+    return outputs
+
+
+def _execute(task: Task, given: dict[str, Any], scratch: Path, at_address: bool = False) -> Outputs:
+    from pipeline.kfp.artifacts import properties
+
+    inputs, outputs = (_artifacts(task, side, at_address) for side in ("inputs", "outputs"))
+    executor = _executor(task, scratch)
     _bound_batches()
     executor.Do(inputs, outputs, given)
     # Without addresses: the backend has them, and here they are those of folders.
@@ -154,21 +170,21 @@ def run(task: Task) -> Outputs:
     return outputs
 
 
-def _artifacts(task: Task, side: str) -> Outputs:
+def _artifacts(task: Task, side: str, at_address: bool = False) -> Outputs:
     from pipeline.kfp.artifacts import read_artifact
 
     types: Mapping[str, str] = task.types[side]
     return {
-        key: [read_artifact(described, load(types[key]))]
+        key: [read_artifact(described, load(types[key]), at_address)]
         for key, described in task.described(side).items()
     }
 
 
-def _executor(task: Task) -> Any:
+def _executor(task: Task, scratch: Path) -> Any:
     executor_class = load(task.executor)
     context: dict[str, Any] = {
         "unique_id": task.output_file.parent.name,
-        "tmp_dir": tempfile.mkdtemp(),
+        "tmp_dir": str(scratch),
     }
     if "beam_pipeline_args" in inspect.signature(executor_class.Context).parameters:
         context["beam_pipeline_args"] = task.beam_arguments

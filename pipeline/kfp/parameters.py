@@ -32,6 +32,8 @@ RUN_CONSTANTS = {
     _UUID: "{{$.pipeline_job_uuid}}",
     _CREATED: "{{$.pipeline_job_create_time_utc}}",
 }
+# Where a data node finds its artifacts, if other machines compute for it.
+ARTIFACTS = "artifacts"
 _BOUNDS = ("min", "max", "max_decline")
 
 

@@ -3,12 +3,19 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from pipeline.cluster_hardware import check_hardware
+from pipeline.cluster_hardware import check_beam, check_hardware
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow_config import KubeflowConfig
 
 TPU = {"accelerator": "tpu-v5-lite-podslice", "topology": "2x4", "chips": 8}
 VOLUME = {"claim": "effnet", "path": "/effnet"}
+SERVER = {"endpoint": "jobs:8099", "shared": "/effnet/shared"}
+DATAFLOW = {
+    "project": "acme-vision",
+    "region": "europe-west4",
+    "temp_location": "gs://b/t",
+    "image": "r/e:1",
+}
 WORKERS = {"count": 2, "shared": "/effnet/shared"}
 
 
@@ -119,3 +126,23 @@ def test_the_pod_that_awaits_workers_takes_none_of_their_machines():
     assert kubeflow.task_placement("Transform") == kubeflow.placement_of("Transform")
     alone = KubeflowConfig.parse({"nodes": {"Trainer": own}})
     assert alone.task_placement("Trainer").gpu.count == 2
+
+
+@pytest.mark.parametrize(
+    ("beam", "volumes", "said"),
+    [
+        ({"runner": "flink", "job_server": SERVER}, [], "lies on no volume of ImageExampleGen"),
+        ({"runner": "flink", "job_server": {**SERVER, "shared": "/other"}}, [VOLUME], "/effnet"),
+        ({"runner": "dataflow", "dataflow": DATAFLOW}, [], "machines read gs:// only"),
+    ],
+)
+def test_machines_that_would_not_see_the_artifacts_are_refused(beam, volumes, said):
+    kubeflow = {"pipeline_root": "minio://b/a", "placement": {"volumes": volumes}}
+    with pytest.raises(ConfigError, match=said):
+        check_beam(PipelineConfig.parse({"beam": beam, "kubeflow": kubeflow}))
+
+
+def test_a_shared_volume_will_do():
+    beam = {"runner": "spark", "job_server": SERVER}
+    kubeflow = {"pipeline_root": "minio://b/a", "placement": {"volumes": [VOLUME]}}
+    check_beam(PipelineConfig.parse({"beam": beam, "kubeflow": kubeflow}))

@@ -122,3 +122,19 @@ def test_a_missing_password_is_told(preflight, image_folders, monkeypatch):
     monkeypatch.setenv("EFFNET_METADATA_PASSWORD", "")
 
     preflight(config, str(image_folders))
+
+
+@pytest.mark.parametrize(
+    ("beam", "told"),
+    [
+        ("{runner: flink, job_server: {endpoint: 'jobs:8099', shared: /mnt/shared}}", "lies else"),
+        (
+            "{runner: dataflow, dataflow: {project: acme-vision, region: europe-west4, "
+            "temp_location: 'gs://b/t', image: 'r/e:1'}}",
+            "in gs://; take local here",
+        ),
+    ],
+)
+def test_files_that_other_machines_would_not_see_are_told(preflight, image_folders, beam, told):
+    with pytest.raises(ConfigError, match=told):
+        preflight(effective_config(sets=[f"beam={beam}"]), str(image_folders))

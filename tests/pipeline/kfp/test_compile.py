@@ -354,3 +354,35 @@ def test_vertex_refuses_what_only_a_cluster_has():
     config = configured(nodes={"Trainer": {"node_selector": {"disk": "ssd"}}})
     with pytest.raises(ConfigError, match=r"Trainer: node_selector can't be had on Vertex AI"):
         vertex_package(config)
+
+
+def runner_and_place(config, node):
+    """Of a data node: Beam's runner, of which the last one named counts, and its artifacts'."""
+    spec = next(yaml.safe_load_all(kfp_package(config)))
+    runners = [a for a in containers(spec)[node]["args"] if a.startswith("--runner=")]
+    told = spec["components"][INNER]["dag"]["tasks"][node]["inputs"]["parameters"]
+    place = told.get(f"{PREFIX}artifacts", {"runtimeValue": {"constant": None}})
+    return runners[-1].removeprefix("--runner="), place["runtimeValue"]["constant"]
+
+
+def test_data_nodes_are_told_where_workers_find_their_artifacts():
+    server = {"endpoint": "jobs:8099", "shared": "/mnt/shared"}
+    config = beam_configured(runner="flink", job_server=server)
+    for node in ("ImageExampleGen", "StatisticsGen", "Transform", "Evaluator"):
+        assert runner_and_place(config, node) == ("PortableRunner", "/mnt/shared")
+
+
+def test_what_dataflow_can_not_do_stays_in_its_task():
+    where = {"project": "acme-vision", "region": "europe-west4", "image": "registry/effnet:1"}
+    config = beam_configured(
+        runner="dataflow", dataflow={**where, "temp_location": "gs://bucket/tmp"}
+    )
+    for node in ("StatisticsGen", "Transform"):
+        assert runner_and_place(config, node) == ("DataflowRunner", "address")
+    for node in ("ImageExampleGen", "Evaluator"):
+        assert runner_and_place(config, node) == ("FnApiRunner", None)
+
+
+def beam_configured(**beam):
+    given = CONFIG.model_dump(by_alias=True, mode="json")
+    return PipelineConfig.parse({**given, "beam": beam})

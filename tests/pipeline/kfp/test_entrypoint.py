@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tfx.types import standard_artifacts
 
 from components.run_events import RUN_DIR_VARIABLE
 from pipeline.kfp import entrypoint
-from pipeline.kfp.artifacts import MOUNTS_VARIABLE
+from pipeline.kfp.artifacts import MOUNTS_VARIABLE, read_artifact
 from pipeline.kfp.cures import INNER
 from pipeline.kfp.parameters import Run
 from pipeline.kfp.task import Task
 from pipeline.node_facts import NodeRecord
+from tests import images
 from tests.pipeline.kfp.golden import FOLDER
 
 ROOT = Path(__file__).parents[3]
@@ -200,3 +202,29 @@ def test_arguments_for_beam_are_what_is_left():
     task = Task.of(Pod(Path("/")).command("StatisticsGen"))
     assert task.node == "StatisticsGen"
     assert any(argument.startswith("--runner=") for argument in task.beam_arguments)
+
+
+def test_workers_of_beam_find_the_artifacts_on_a_volume(pod, tmp_path, monkeypatch):
+    images.write_class_folders(tmp_path / "data", {"cat": 12, "dog": 9})
+    shared, seen, own = tmp_path / "shared", [], entrypoint._execute
+
+    def watched(task, given, scratch, at_address=False):
+        seen.extend(listed["uri"] for listed in task.described("outputs").values())
+        return own(task, given, scratch, at_address)
+
+    monkeypatch.setattr(entrypoint, "_execute", watched)
+    values = {"effnet_data": str(tmp_path / "data"), "effnet_artifacts": str(shared)}
+    entrypoint.main(pod.command("ImageExampleGen", outputs=["examples", "ingestion"], **values))
+    assert len(seen) == 2
+    assert all(Path(uri).is_relative_to(shared) for uri in seen)
+    assert list(shared.iterdir()) == []
+    assert list(pod.folder("examples").glob("Split-train/*"))
+    assert pod.record("ImageExampleGen").facts["images"]["rejected"] == 0
+
+
+def test_an_artifact_can_stay_in_its_bucket(tmp_path, monkeypatch):
+    monkeypatch.setenv(MOUNTS_VARIABLE, str(tmp_path))
+    described = {"uri": "gs://bucket/statistics"}
+    artifact = read_artifact(described, standard_artifacts.ExampleStatistics, at_address=True)
+    assert artifact.uri == "gs://bucket/statistics"
+    assert list(tmp_path.iterdir()) == []
