@@ -15,6 +15,7 @@ NODES = (
     "ReferenceSchema",
     "ExampleValidator",
     "DataCheck",
+    "RetrainCheck",
     "Transform",
     "Tuner",
     "Trainer",

@@ -100,6 +100,7 @@ def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     cures.use_known_types(spec, pipeline)
     cures.switch_caching_off(spec)
     cures.drop_digests(spec, dialect)
+    cures.end_early(spec, dialect)
     _set_retries(config, spec)
     cures.put_before_exit(spec)
     cures.add_exit(spec, kubeflow.image, FINISH)
