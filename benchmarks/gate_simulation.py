@@ -9,6 +9,7 @@ share of them on which a candidate passes each rule.
 
 import numpy as np
 
+from components.evaluator.evidence import CONFIDENCE, least_images
 from components.evaluator.predictions import Answers, Predictions
 from components.evaluator.rules import compare
 
@@ -43,7 +44,11 @@ def passes(rng: np.random.Generator, images: int, difference: float) -> list[boo
     assert found is not None
     assert found.interval is not None
     ends = {False: found.difference, True: found.interval[0]}
-    return [round(ends[sure], 12) >= -decline for decline, sure in RULES.values()]
+    return [
+        round(ends[sure], 12) >= -decline
+        and not (sure and images < least_images(decline, CONFIDENCE))
+        for decline, sure in RULES.values()
+    ]
 
 
 def draw(rng: np.random.Generator, images: int, difference: float) -> Predictions:

@@ -6,7 +6,8 @@ EffnetError
 |   |-- DataError       the images, their labels or their schema
 |   |-- OutputError     the output folder: not writable, or taken by another run
 |   `-- ClusterError    the cluster: no access, lacking rights, no KServe
-`-- RolloutError        the cluster did not take a version into service: exit status 1
+|-- RolloutError        the cluster did not take a version into service: exit status 1
+`-- TrainingJobError    the cluster's workers did not train a model: exit status 1
 Every other exception is a fault: exit status 1.
 
 A message is one paragraph: what was received, what is allowed, how to mend it.
@@ -39,3 +40,7 @@ class ClusterError(InputError):
 
 class RolloutError(EffnetError):
     """A version was not taken into service by the cluster."""
+
+
+class TrainingJobError(EffnetError):
+    """The workers that a cluster was asked for did not train a model."""

@@ -15,7 +15,12 @@ class Settings(BaseModel):
     """A frozen group of settings; unknown keys are refused with the nearest known one."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, populate_by_name=True
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        populate_by_name=True,
+        # As a bound, infinity bounds nothing and NaN refuses everything; JSON can hand on neither.
+        allow_inf_nan=False,
     )
 
     @classmethod

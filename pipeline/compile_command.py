@@ -12,6 +12,7 @@ import typer
 
 from components.errors import ConfigError, OutputError
 from pipeline.cli_parts import ConfigOption, SetOption, errors_told
+from pipeline.cluster_hardware import check_hardware
 from pipeline.config import PipelineConfig
 from pipeline.options import effective_config
 from pipeline.terminal import make_display
@@ -90,6 +91,7 @@ def check(config: PipelineConfig, target: Target) -> None:
             "gs://BUCKET/PATH"
         )
     _check_files(config)
+    check_hardware(config, target)
     if importlib.util.find_spec("kfp") is None:
         raise ConfigError(
             "compiling needs Kubeflow's SDK, which is not installed: pip install 'effnet-tfx[kfp]'"

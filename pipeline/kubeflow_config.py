@@ -1,12 +1,16 @@
 """Settings of a run on a cluster: where it reads and writes, and where its tasks run."""
 
+import posixpath
 import re
+from pathlib import PurePosixPath
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from components.settings import Settings, nearest
+from pipeline.trainer_placement_config import TpuConfig, WorkersConfig
 
+TRAINER = "Trainer"
 NODES = (
     "ImageExampleGen",
     "StatisticsGen",
@@ -18,15 +22,25 @@ NODES = (
     "RetrainCheck",
     "Transform",
     "Tuner",
-    "Trainer",
+    TRAINER,
     "Evaluator",
     "ServingValidator",
     "Pusher",
 )
+_ON_TPU = ("Tuner", TRAINER)
 EXIT_TASK = "finish"  # writes the summary, whatever happened
 ARTIFACT_SCHEMES = ("minio", "s3", "gs")
 STORE_SCHEMES = ("s3", "gs")
 
+# Of a placement: what the work itself needs.
+_OF_WORK = (
+    "cpu_request",
+    "cpu_limit",
+    "memory_request",
+    "memory_limit",
+    "node_selector",
+    "tolerations",
+)
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -43,14 +57,6 @@ class GpuConfig(Settings):
         description="as GKE labels its nodes, e.g. nvidia-tesla-t4; null: any, or as node_selector "
         "says",
     )
-
-
-class TpuConfig(Settings):
-    """The TPU slice of one pod, on GKE."""
-
-    accelerator: str = Field(description="e.g. tpu-v5-lite-podslice")
-    topology: str = Field(pattern=r"^\d+x\d+(x\d+)?$", description="e.g. 2x4")
-    chips: int = Field(ge=1, description="of one host: the limit google.com/tpu")
 
 
 class TolerationConfig(Settings):
@@ -142,6 +148,24 @@ class PlacementConfig(Settings):
             raise ValueError("a task runs on gpu or on tpu, not on both: a pod has one of them")
         return self
 
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """The labels that the machine must have, GKE's of GPU and TPU among them."""
+        found = dict(self.node_selector)
+        if self.gpu and self.gpu.type:
+            found["cloud.google.com/gke-accelerator"] = self.gpu.type
+        return {**found, **(self.tpu.labels if self.tpu else {})}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that are no secret; with a TPU, those that make its absence an error."""
+        return {**({"JAX_PLATFORMS": "tpu,cpu"} if self.tpu else {}), **self.env}
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether GPUs hand gradients over in /dev/shm, of which containers have 64 MB."""
+        return self.gpu is not None and self.gpu.count > 1
+
     def over(self, default: Self) -> Self:
         """Returns a task's own settings over those of all: lists and mappings add up."""
         values: dict[str, Any] = {}
@@ -183,6 +207,9 @@ class KubeflowConfig(Settings):
         description="of one task each, over placement, e.g. {Trainer: {gpu: {count: 1}}}; lists "
         "and mappings add up, a single value replaces",
     )
+    workers: WorkersConfig | None = Field(
+        None, description="have several pods train as one; null: the Trainer's own trains"
+    )
     timeout_seconds: int | None = Field(
         None, ge=1, description="of a whole run, waiting for machines included; null: none"
     )
@@ -209,10 +236,49 @@ class KubeflowConfig(Settings):
     def _known_data(cls, value: str) -> str:
         return _address(value, STORE_SCHEMES, local=True)
 
+    @model_validator(mode="after")
+    def _trains_where_it_can(self) -> Self:
+        for node in NODES:
+            if self.placement_of(node).tpu and node not in _ON_TPU:
+                raise ValueError(f"{node} computes on no TPU: {' and '.join(_ON_TPU)} do")
+        if self.workers is None:
+            return self
+        trainer = self.placement_of(TRAINER)
+        if trainer.tpu:
+            raise ValueError(
+                "workers: several train by TensorFlow, which has no TPU: leave out one"
+            )
+        shared = PurePosixPath(posixpath.normpath(self.workers.shared))
+        if not any(shared.is_relative_to(volume.path) for volume in trainer.volumes):
+            paths = ", ".join(volume.path for volume in trainer.volumes) or "none"
+            raise ValueError(
+                f"workers.shared is '{shared}', which lies on no volume of the Trainer (they are "
+                f"at: {paths}): name a folder on a ReadWriteMany volume"
+            )
+        return self
+
     def placement_of(self, node: str) -> PlacementConfig:
-        """Returns what a task needs: its own settings over those of all."""
+        """Returns what a node's work needs: its own settings over those of all."""
         own = self.nodes.get(node)
         return self.placement if own is None else own.over(self.placement)
+
+    def of_workers(self) -> Self:
+        """Returns what the workers' pods are made by: `placement` is the Trainer's there."""
+        return type(self)(
+            image=self.image,
+            image_pull_secrets=self.image_pull_secrets,
+            image_pull_policy=self.image_pull_policy,
+            placement=self.placement_of(TRAINER),
+            workers=self.workers,
+        )
+
+    def task_placement(self, node: str) -> PlacementConfig:
+        """Returns what a task's own pod needs: the Trainer's may have others work."""
+        placement = self.placement_of(node)
+        if node != TRAINER or self.workers is None:
+            return placement
+        common = {name: getattr(self.placement, name) for name in _OF_WORK}
+        return placement.model_copy(update={**common, "gpu": None, "tpu": None})
 
 
 def _address(value: str, schemes: tuple[str, ...], local: bool) -> str:

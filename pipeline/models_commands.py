@@ -146,9 +146,9 @@ def describe(output: Served, model: str) -> dict[str, Any]:
 
 
 def _row(version: AnyVersion) -> dict[str, Any]:
-    facts, training, problem = {}, {}, None
+    facts, training, metrics, problem = {}, {}, {}, None
     try:
-        facts, training = version.facts, version.training
+        facts, training, metrics = version.facts, version.training, _metrics(version)
     except OutputError as error:
         problem = str(error)
     return {
@@ -158,9 +158,20 @@ def _row(version: AnyVersion) -> dict[str, Any]:
         "pushed_at": facts.get("pushed_at"),
         "run_id": facts.get("run_id"),
         "backbone": training.get("backbone"),
-        "metrics": facts.get("metrics", {}),
+        "metrics": metrics,
         "problem": problem,
     }
+
+
+def _metrics(version: AnyVersion) -> dict[str, float | None]:
+    found = version.facts.get("metrics") or {}
+    if isinstance(found, dict) and all(
+        value is None or isinstance(value, int | float) for value in found.values()
+    ):
+        return found
+    raise OutputError(
+        f"the record in '{version.address}' is damaged: its metrics are {found!r:.80}"
+    )
 
 
 def _table(versions: list[dict[str, Any]]) -> Table:

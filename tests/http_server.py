@@ -19,7 +19,7 @@ class Asked:
     body: Any  # parsed JSON; None where there was none
 
 
-Answer = tuple[int, Any]  # status and JSON
+Answer = tuple[int, Any]  # status, and JSON or a text
 
 
 @contextlib.contextmanager
@@ -34,10 +34,11 @@ def serving(answer: Callable[[Asked], Answer]) -> Iterator[tuple[str, list[Asked
             request = Asked(self.command, self.path, dict(self.headers), body)
             asked.append(request)
             status, reply = answer(request)
-            data = json.dumps(reply).encode()
+            text = isinstance(reply, str)
+            data = (reply if text else json.dumps(reply)).encode()
             with contextlib.suppress(OSError):  # whoever asked may have given up
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/plain" if text else "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -38,6 +38,8 @@ def run_fn(fn_args: Any) -> None:
     checkpoint = checkpoint_at(task.checkpoint_folder(data), writable=is_chief())
     trained = train(data, task.config, task.base_model, reporter, checkpoint, replicas)
     if not is_chief():
+        # TFX's Trainer wants each process to have left this.
+        Path(fn_args.serving_model_dir).mkdir(parents=True, exist_ok=True)
         return
     network = trained.classifier.network
     module = ServingModule(network, data.labels, data.train.image_size, task.transform.resize)

@@ -1,5 +1,6 @@
 """Rules of the gate: what a candidate must reach on the held-out test images to go live."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +14,8 @@ EACH = "*"  # in place of a class or a column's value: every one, each with a bo
 OF_A_CLASS = frozenset({"precision", "recall"})
 OF_AN_ORDER = frozenset({"quadratic_weighted_kappa"})
 LOWER_IS_BETTER = frozenset({"log_loss", "expected_calibration_error"})
+# The least and the greatest value; of any other metric 0 and 1.
+_RANGES = {"log_loss": (0.0, math.inf), "quadratic_weighted_kappa": (-1.0, 1.0)}
 METRICS = (
     "accuracy",
     "balanced_accuracy",
@@ -62,7 +65,7 @@ class RuleConfig(Settings):
         description="hold max_decline not against the difference itself, but against the worse "
         "end of its interval of this confidence, e.g. 0.95: the candidate must be shown to be no "
         "worse by more than max_decline (non-inferiority). Needs thousands of images, or a "
-        "max_decline of some hundredths",
+        "max_decline of some hundredths; too few to show it at all refuse, as min_examples does",
     )
     min_examples: int = Field(
         1,
@@ -89,6 +92,23 @@ class RuleConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _bounds_lie_within_the_range(self) -> Self:
+        least, greatest = _RANGES.get(self.metric, (0.0, 1.0))
+        allowed = f"{self.metric} lies between {least:g} and {greatest:g} (0.01 is one percent)"
+        if (self.min is not None and self.min > greatest) or (
+            self.max is not None and self.max < least
+        ):
+            raise ValueError(f"nothing can pass: {allowed}")
+        if self.max_decline is not None and self.max_decline >= greatest - least:
+            raise ValueError(f"max_decline {self.max_decline:g} lets any model pass: {allowed}")
+        if self.confidence is not None and not self.max_decline:
+            raise ValueError(
+                "confidence needs a max_decline above 0, e.g. 0.02: no number of images shows that "
+                "a model is not in the least worse"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _says_of_which_class(self) -> Self:
         if self.metric in OF_A_CLASS and self.of_class is None:
             raise ValueError(f"{self.metric} is that of one class: name it, e.g. class: hat")
@@ -108,6 +128,12 @@ class RuleConfig(Settings):
                     "column whose values images share"
                 )
         return self
+
+    @property
+    def demands(self) -> bool:
+        """Whether it keeps out what is bad, with nothing to compare with and few images, too."""
+        good = self.max if self.metric in LOWER_IS_BETTER else self.min
+        return good is not None and self.few_examples == "refuse"
 
     @property
     def part(self) -> tuple[tuple[str, str], ...]:
@@ -149,10 +175,11 @@ class GateConfig(Settings):
 
     @model_validator(mode="after")
     def _judges_the_first_model(self) -> Self:
-        if all(rule.min is None and rule.max is None for rule in self.rules):
+        if not any(rule.demands for rule in self.rules):
             raise ValueError(
-                "at least one rule needs min or max: the first model has no other to be "
-                "compared with, and nothing would judge it"
+                "at least one rule needs min (max, where less is better) and must not let few "
+                "examples pass: the first model has no other to be compared with, and nothing "
+                "would judge it"
             )
         return self
 

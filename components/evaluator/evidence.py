@@ -1,5 +1,6 @@
 """Two models on the same images: how sure is the difference that is seen between them?"""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,3 +68,20 @@ def bootstrap_interval(
     tail = (1 - confidence) / 2
     lower, upper = np.quantile(found, [tail, 1 - tail])
     return float(lower), float(upper)
+
+
+def least_images(decline: float, confidence: float) -> int:
+    """Returns how many images it takes at least to show that a model is worse on few of them.
+
+    On fewer, a model that is worse on this share of all images would too often show none of it,
+    and the bootstrap, which draws only what was seen, could not know.
+
+    Source: Hanley and Lippman-Hand 1983, "If nothing goes wrong, is everything all right?".
+
+    Args:
+        decline: share of the images; 1 or more, which no share is, takes one image.
+        confidence: of the interval, of which half of the rest lies beyond either end.
+    """
+    if decline >= 1:
+        return 1
+    return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-decline))

@@ -88,6 +88,8 @@ def _top_k_accuracy(answers: Answers, rule: RuleConfig, order: tuple[str, ...] |
 
 
 def _log_loss(answers: Answers, rule: RuleConfig, order: tuple[str, ...] | None) -> float:
+    if len(answers.classes) < 2:
+        raise NotComputableError("the model knows one class only")
     return sk.log_loss(answers.labels, answers.probabilities, labels=_indices(answers))
 
 
@@ -115,6 +117,8 @@ def _kappa(answers: Answers, rule: RuleConfig, order: tuple[str, ...] | None) ->
     missing = [name for name in answers.classes if name not in order]
     if missing:
         raise NotComputableError(f"gate.class_order lacks the class '{missing[0]}'")
+    if (answers.predicted < 0).any():
+        raise NotComputableError("the model answers with a label that is none of its classes")
     grades = np.array([order.index(name) for name in answers.classes])
     value = sk.cohen_kappa_score(
         grades[answers.labels],

@@ -8,7 +8,12 @@ import numpy as np
 from components import features
 from components.evaluator.config import LOWER_IS_BETTER, GateConfig, RuleConfig
 from components.evaluator.each import each
-from components.evaluator.evidence import CONFIDENCE, bootstrap_interval, mcnemar
+from components.evaluator.evidence import (
+    CONFIDENCE,
+    bootstrap_interval,
+    least_images,
+    mcnemar,
+)
 from components.evaluator.metrics import NotComputableError, measure
 from components.evaluator.predictions import Answers, Predictions
 from components.evaluator.verdict import Comparison, Rule, Verdict
@@ -17,6 +22,7 @@ from components.learnt_images import among
 # Beside what TFMA measures.
 _TOLD = ("balanced_accuracy", "macro_f1", "auc", "expected_calibration_error")
 _SHOWN = 10
+_ROUNDING = 1e-12  # what computing in binary numbers may add to a value that meets its bound
 
 
 def judge(
@@ -140,10 +146,10 @@ class _Judge:
             rows = self._rows() & self.predictions.candidate.known
             value, reason, excused = self._value(self.predictions.candidate[rows])
             if rule.min is not None:
-                passed = excused or (value is not None and value >= rule.min)
+                passed = excused or (value is not None and _at_most(rule.min, value))
                 yield self._verdict(f">= {rule.min:g}", passed, value, reason, rows)
             if rule.max is not None:
-                passed = excused or (value is not None and value <= rule.max)
+                passed = excused or (value is not None and _at_most(value, rule.max))
                 yield self._verdict(f"<= {rule.max:g}", passed, value, reason, rows)
         if rule.max_decline is not None and self.predictions.baseline is not None:
             yield self._change(rule.max_decline, self.predictions.baseline)
@@ -164,15 +170,24 @@ class _Judge:
             return self._verdict(sign.format("(none)", decline), True, value, reason, rows)
         bound = sign.format(f"{reference:.4f}", decline)
         if self.rule.confidence is None:
-            return self._verdict(bound, self._loss(value, reference) <= decline, value, None, rows)
+            change = value - reference if self._lower_is_better else reference - value
+            return self._verdict(bound, _at_most(change, decline), value, None, rows)
         bound += f", with {self.rule.confidence:.0%} confidence"
         interval = self._interval(rows, baseline, self.rule.confidence)
         if interval is None:
             reason = "too few images for an interval"
             return self._verdict(bound, False, value, reason, rows)
         worst = interval[1] if self._lower_is_better else -interval[0]
-        verdict = self._verdict(bound, worst <= decline, value, None, rows)
+        few = self._too_few_to_show(decline, self.predictions.candidate[rows])
+        passed = _at_most(worst, decline) if few is None else self.rule.few_examples == "pass"
+        verdict = self._verdict(bound, passed, value, few, rows)
         return verdict.model_copy(update={"interval": interval})
+
+    def _too_few_to_show(self, decline: float, answers: Answers) -> str | None:
+        if self.rule.confidence is None or self.rule.metric == "log_loss":  # which is no share
+            return None
+        images, needed = self._count(answers), least_images(decline, self.rule.confidence)
+        return f"{images} test images can't show it, {needed} might" if images < needed else None
 
     def _interval(
         self, rows: np.ndarray, baseline: Answers, confidence: float
@@ -201,11 +216,6 @@ class _Judge:
     def _lower_is_better(self) -> bool:
         return self.rule.metric in LOWER_IS_BETTER
 
-    def _loss(self, value: float, reference: float) -> float:
-        """How much worse a value is, up to what computing in binary numbers adds."""
-        change = value - reference if self._lower_is_better else reference - value
-        return round(change, 12)
-
     def _value(self, answers: Answers) -> tuple[float | None, str | None, bool]:
         """The rule's metric, or why it has none, and whether that is let pass."""
         few = self._few(answers)
@@ -218,15 +228,20 @@ class _Judge:
 
     def _few(self, answers: Answers) -> str | None:
         """That the images which the metric is about are too few, in words."""
-        one, images = self.rule.of_class, answers.labels
-        if one in answers.classes:
-            images = images[images == answers.classes.index(one)]
-        if len(images) >= self.rule.min_examples:
+        images = self._count(answers)
+        if images >= self.rule.min_examples:
             return None
         if not len(answers.labels):
             return "no test image belongs to this slice"
-        of_class = "" if one is None else f" of class '{one}'"
-        return f"{len(images)} test images{of_class}, fewer than {self.rule.min_examples}"
+        of_class = "" if self.rule.of_class is None else f" of class '{self.rule.of_class}'"
+        return f"{images} test images{of_class}, fewer than {self.rule.min_examples}"
+
+    def _count(self, answers: Answers) -> int:
+        """How many images the metric is about."""
+        one = self.rule.of_class
+        if one in answers.classes:
+            return int((answers.labels == answers.classes.index(one)).sum())
+        return len(answers.labels)
 
     def _measure(self, answers: Answers) -> float:
         return measure(answers, self.rule, self.order)
@@ -260,6 +275,10 @@ def rule_name(rule: RuleConfig) -> str:
 def slice_name(part: tuple[tuple[str, str], ...]) -> str:
     """Returns a slice as people read it; "" for all examples."""
     return ", ".join(f"{column}={value}" for column, value in part)
+
+
+def _at_most(value: float, bound: float) -> bool:
+    return value <= bound + _ROUNDING
 
 
 def _known_by_both(predictions: Predictions) -> np.ndarray:

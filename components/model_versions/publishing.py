@@ -87,7 +87,7 @@ def publish(
         write_extra(staging / EXTRA, schema, {"digest": digest, **facts}, extra or {})
         flush_tree(staging)
         version = _next_version(model_dir)
-        move(staging, version.path)
+        _show(staging, version.path)
         return version, True
 
 
@@ -161,6 +161,16 @@ def write_extra(
     (folder / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
     for name, content in files.items():
         (folder / name).write_bytes(content)
+
+
+def _show(staging: Path, path: Path) -> None:
+    try:
+        move(staging, path)
+    except OSError:
+        # In sight already, it may be, but not surely on the disk.
+        if path.exists():
+            os.rename(path, staging)
+        raise
 
 
 def _next_version(model_dir: Path) -> Version:

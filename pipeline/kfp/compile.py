@@ -52,7 +52,7 @@ def kfp_package(config: PipelineConfig) -> str:
     executors = spec["deploymentSpec"]["executors"]
     nodes = {label: label.removesuffix("_executor") for label in executors}
     for label, node in nodes.items():
-        found = platform.resources(config.kubeflow.placement_of(node))
+        found = platform.resources(config.kubeflow.task_placement(node))
         if found:
             executors[label]["container"]["resources"] = found
     # The backend reads it from the run alone; whoever starts one finds it here.
@@ -104,16 +104,18 @@ def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     _set_retries(config, spec)
     cures.put_before_exit(spec)
     cures.add_exit(spec, kubeflow.image, FINISH)
-    told = config.model_dump_json(by_alias=True, exclude={"kubeflow": {"placement", "nodes"}})
+    placed = {"kubeflow": {"placement", "nodes", "workers"}}
+    told = config.model_dump_json(by_alias=True, exclude=placed)
     cures.add_parameters(spec, dialect, run_parameters(config), kubeflow.output, told)
+    if kubeflow.workers:
+        cures.add_workers(spec, dialect, kubeflow.of_workers().model_dump_json())
     for label, executor in spec["deploymentSpec"]["executors"].items():
         placement = kubeflow.placement_of(label.removesuffix("_executor"))
         container = executor["container"]
         container["image"] = placement.image or kubeflow.image
-        if placement.env:
-            container["env"] = [
-                {"name": name, "value": value} for name, value in sorted(placement.env.items())
-            ]
+        environment = sorted(placement.environment.items())
+        if environment:
+            container["env"] = [{"name": name, "value": value} for name, value in environment]
     return job
 
 
@@ -127,11 +129,13 @@ def _by_tfx(pipeline: Pipeline, image: str, legacy: bool) -> dict[str, Any]:
 def locations(config: PipelineConfig) -> Locations:
     """Returns where a run on a cluster reads and writes."""
     output, model = config.kubeflow.output, config.serving.model_name
+    # Workers prove to no object store who they are.
+    kept = config.kubeflow.workers.shared if config.kubeflow.workers else output
     return Locations(
         data=config.kubeflow.data,
         model_dir=f"{output}/serving/{model}",
         artifacts=config.kubeflow.pipeline_root,
-        checkpoints=f"{output}/checkpoints",
+        checkpoints=f"{kept}/checkpoints",
         schema_file=config.data_schema.path or f"{output}/{SCHEMA_FOLDER}/{model}.pbtxt",
     )
 

@@ -15,8 +15,8 @@ from tfx.types.experimental import simple_artifacts
 from tfx.utils import name_utils
 
 from components.retrain_check.decision import CODE, RETRAIN_PROPERTY
-from pipeline.kfp.parameters import PREFIX, RUN_CONSTANTS, TRAINED_BY, RunParameter
-from pipeline.kubeflow_config import EXIT_TASK
+from pipeline.kfp.parameters import PREFIX, RUN_CONSTANTS, TRAINED_BY, WORKERS, RunParameter
+from pipeline.kubeflow_config import EXIT_TASK, TRAINER
 
 Spec = dict[str, Any]
 
@@ -225,6 +225,12 @@ def add_parameters(
         _inputs(spec["root"]["dag"]["tasks"][INNER])[name] = source
         for node in (*parameter.nodes, EXIT_TASK):
             _give(spec, dialect, (node, tasks[node]), name, default, source)
+
+
+def add_workers(spec: Spec, dialect: Dialect, config: str) -> None:
+    """Tells the Trainer's task to have several pods train, by the configuration as JSON."""
+    task = spec["components"][INNER]["dag"]["tasks"][TRAINER]
+    _give(spec, dialect, (TRAINER, task), WORKERS, config, dialect.constant(config))
 
 
 def _give(

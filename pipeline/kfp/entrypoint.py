@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
 from components.store import open_store
 from pipeline.failures import failed_outcome
-from pipeline.kfp.parameters import Run, executor_properties
+from pipeline.kfp.parameters import PREFIX, WORKERS, Run, executor_properties
 from pipeline.kfp.task import Task
 from pipeline.layout import NODES_FOLDER
 from pipeline.node_facts import NodeRecord, collect
@@ -136,6 +136,11 @@ def run(task: Task) -> Outputs:
     from pipeline.kfp.artifacts import properties
 
     inputs, outputs = _artifacts(task, "inputs"), _artifacts(task, "outputs")
+    if (PREFIX + WORKERS) in task.parameters:
+        from pipeline.kfp.training_job import train
+
+        train(task)  # by other pods, of which one leaves the properties
+        return outputs
     executor = _executor(task)
     _bound_batches()
     executor.Do(inputs, outputs, given)

@@ -26,6 +26,7 @@ from trainer.config import TrainConfig
 
 # Parameters of a task that are not its executor's.
 PREFIX = "effnet_"
+WORKERS = "workers"  # of the Trainer's, where several pods train: the configuration as JSON
 _UUID, _CREATED, _OUTPUT = "uuid", "created", "output"
 # What the backend replaces, from 2.16 on, where it is the whole value of a constant.
 RUN_CONSTANTS = {
@@ -141,6 +142,11 @@ def given_values(executor_input: Mapping[str, Any]) -> dict[str, Any]:
     inputs = executor_input.get("inputs", {})
     legacy = {key: next(iter(told.values())) for key, told in inputs.get("parameters", {}).items()}
     return {**legacy, **inputs.get("parameterValues", {})}
+
+
+def run_uuid(parameters: Mapping[str, Any]) -> str:
+    """Returns what tells a run from all others."""
+    return parameters[PREFIX + _UUID]
 
 
 def executor_properties(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,8 @@ from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
 from kfp.pipeline_spec import pipeline_spec_pb2 as spec
 
 from components.errors import ConfigError
-from pipeline.kubeflow_config import KubeflowConfig, PlacementConfig, TpuConfig
+from pipeline.kubeflow_config import KubeflowConfig, PlacementConfig
 
-_GPU_LABEL = "cloud.google.com/gke-accelerator"
-_TPU_LABELS = ("cloud.google.com/gke-tpu-accelerator", "cloud.google.com/gke-tpu-topology")
 _TPU_RESOURCE = "google.com/tpu"
 _RETRY_SECONDS = 60
 # Vertex AI has machines of its own choosing; these can't be told to it.
@@ -67,7 +65,7 @@ def platform_spec(config: KubeflowConfig, executors: dict[str, str]) -> dict[str
         executors: node by executor label.
     """
     told = {
-        label: json_format.MessageToDict(_executor_config(config, config.placement_of(node)))
+        label: json_format.MessageToDict(_executor_config(config, config.task_placement(node)))
         for label, node in executors.items()
     }
     found = {"deploymentSpec": {"executors": told}}
@@ -86,14 +84,15 @@ def _executor_config(
     )
     for name in config.image_pull_secrets:
         found.image_pull_secret.add(secret_name=name).secret_name_parameter.CopyFrom(_text(name))
-    labels = _node_labels(placement)
-    if labels:
-        found.node_selector.labels.update(labels)
+    if placement.node_labels:
+        found.node_selector.labels.update(placement.node_labels)
     for toleration in placement.tolerations:
         found.tolerations.add(**toleration.model_dump())
     for volume in placement.volumes:
         mount = found.pvc_mount.add(mount_path=volume.path, sub_path=volume.sub_path)
         mount.pvc_name_parameter.CopyFrom(_text(volume.claim))
+    if placement.shares_memory:
+        found.empty_dir_mounts.add(volume_name="memory", mount_path="/dev/shm", medium="Memory")
     _add_secrets(found, placement)
     return found
 
@@ -113,19 +112,6 @@ def _text(value: str) -> spec.TaskInputsSpec.InputParameterSpec:
     parameter = spec.TaskInputsSpec.InputParameterSpec()
     parameter.runtime_value.constant.string_value = value
     return parameter
-
-
-def _node_labels(placement: PlacementConfig) -> dict[str, str]:
-    found = dict(placement.node_selector)
-    if placement.gpu and placement.gpu.type:
-        found[_GPU_LABEL] = placement.gpu.type
-    if placement.tpu:
-        found.update(zip(_TPU_LABELS, _slice(placement.tpu), strict=True))
-    return found
-
-
-def _slice(tpu: TpuConfig) -> tuple[str, str]:
-    return tpu.accelerator, tpu.topology
 
 
 def vertex_resources(node: str, placement: PlacementConfig) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from pipeline.kfp.parameters import given_values
 
+_MODULE = "pipeline.kfp.entrypoint"
 # An output of the launcher's own, which no executor knows.
-_LOGS = "executor-logs"
+LOGS = "executor-logs"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ class Task:
     @classmethod
     def of(cls, arguments: Sequence[str]) -> Self:
         """Reads the command line that a compiled package has."""
-        parser = argparse.ArgumentParser(
-            prog="python -m pipeline.kfp.entrypoint", allow_abbrev=False
-        )
+        parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", allow_abbrev=False)
         parser.add_argument("--node_id", required=True)
         parser.add_argument("--executor_class_path", required=True)
         parser.add_argument("--json_serialized_invocation_args", required=True, type=json.loads)
@@ -51,6 +50,17 @@ class Task:
             rest,
         )
 
+    def command(self, given: Mapping[str, Any]) -> list[str]:
+        """Returns the command of this task for another ExecutorInput."""
+        told = {
+            "node_id": self.node,
+            "executor_class_path": self.executor,
+            "json_serialized_invocation_args": json.dumps(given),
+            "types": json.dumps(self.types),
+        }
+        words = [word for name, value in told.items() for word in (f"--{name}", value)]
+        return ["python", "-m", _MODULE, *words, *self.beam_arguments]
+
     @property
     def parameters(self) -> dict[str, Any]:
         """All parameters, with whole numbers as such."""
@@ -61,7 +71,7 @@ class Task:
     def described(self, side: str) -> dict[str, Mapping[str, Any]]:
         """Returns what the backend says of each of the `inputs` or `outputs`."""
         found = self.given.get(side, {}).get("artifacts", {})
-        return {key: listed["artifacts"][0] for key, listed in found.items() if key != _LOGS}
+        return {key: listed["artifacts"][0] for key, listed in found.items() if key != LOGS}
 
     def with_parameters(self, told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Returns the ExecutorOutput, with what the backend wants as parameters of its own.

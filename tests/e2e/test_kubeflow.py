@@ -5,6 +5,8 @@ fails. Tasks are the commands of the file, in processes forked from one that has
 """
 
 import json
+import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from kfp import components as kfp_components
 from components.store import open_store
 from pipeline.kfp.compile import compile_package
 from pipeline.options import effective_config
+from tests import object_stores
 from tests.images import write_class_folders
 from tests.kfp_backend.backend import Backend, Run
 from tests.kfp_backend.metadata import FAILED, OMITTED, SKIPPED, SUCCEEDED
@@ -35,7 +38,7 @@ CONFIG = {
     "gate": {
         "rules": [
             {"metric": "log_loss", "max": 100},
-            {"metric": "accuracy", "max_decline": 1},
+            {"metric": "accuracy", "max_decline": 0.99},
         ]
     },
 }
@@ -48,6 +51,7 @@ IMPORTED = (
     "trainer.run",
 )
 EXIT_TASK = "finish"
+SECRET = {"access": "AWS_ACCESS_KEY_ID", "secret": "AWS_SECRET_ACCESS_KEY"}
 
 
 @dataclass
@@ -105,11 +109,31 @@ def processes() -> Iterator[ForkedProcesses]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, processes: ForkedProcesses) -> Project:
+def project(
+    tmp_path_factory: pytest.TempPathFactory, processes: ForkedProcesses, s3_endpoint: str
+) -> Iterator[Project]:
+    """Images and output are on S3, whose keys are in a secret of the cluster."""
     root = tmp_path_factory.mktemp("cluster")
     write_class_folders(root / "images", {"cat": 24, "dog": 24})
-    where = {"data": str(root / "images"), "output": str(root / "output")}
-    return Project.compiled(root, processes, nodes={"ImageExampleGen": {"retries": 2}}, **where)
+    with pytest.MonkeyPatch.context() as patch:
+        object_stores.reach_s3(s3_endpoint, patch)
+        placement = {
+            "env": {name: os.environ[name] for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")},
+            "secret_env": [{"secret": "object-store", "keys": SECRET}],
+        }
+        bucket = object_stores.make_bucket("s3", f"bucket-{uuid.uuid4().hex[:12]}")
+        open_store(bucket).put(root / "images", "images")
+        project = Project.compiled(
+            root,
+            processes,
+            data=f"{bucket}/images",
+            output=f"{bucket}/output",
+            placement=placement,
+            nodes={"ImageExampleGen": {"retries": 2}},
+        )
+        values = {key: os.environ[variable] for key, variable in SECRET.items()}
+        project.backend.secrets = {"object-store": values}
+        yield project
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What must change a node's cache key changes the digest, and nothing else does."""
 
+from components.store import open_store
 from pipeline import digests
 from pipeline.digests import code_digest, file_digest, trained_by
 from pipeline.options import effective_config
@@ -12,6 +13,12 @@ def test_a_files_digest_is_that_of_its_content(tmp_path):
     path.write_bytes(b"two")
     assert len({first, file_digest(str(path)), file_digest("imagenet")}) == 3
     assert file_digest("") == ""
+
+
+def test_a_file_in_a_bucket_has_the_digest_of_its_copy(s3, tmp_path):
+    (tmp_path / "schema.pbtxt").write_text("feature {}")
+    open_store(s3).put(tmp_path, "schema")
+    assert file_digest(f"{s3}/schema/schema.pbtxt") == file_digest(str(tmp_path / "schema.pbtxt"))
 
 
 def test_other_code_and_other_libraries_have_another_digest(monkeypatch):

@@ -4,6 +4,7 @@ import pytest
 
 from components import features
 from components.errors import ConfigError, DataError, OutputError
+from components.store import open_store
 from pipeline import preflight as module
 from pipeline.layout import Output
 from pipeline.options import effective_config
@@ -94,6 +95,17 @@ def test_data_may_lie_in_the_output(image_folders):
     output = Output.at(image_folders.parent)
     said = module.preflight(effective_config(), str(image_folders), output)
     assert said.startswith("found 12 images (folders)")
+
+
+def test_data_and_schema_may_lie_in_a_bucket(preflight, image_folders, s3):
+    open_store(s3).put(image_folders, "data/2026-11-24")
+    told = preflight(effective_config(), f"{s3}/data/{{DATE}}")
+    assert told.endswith(f"(folders, span 2026-11-24) in {s3}/data/2026-11-24")
+    config = effective_config(sets=[f"schema.path={s3}/schema.pbtxt"])
+    with pytest.raises(ConfigError, match=r"schema\.path: there is no file 's3:"):
+        preflight(config, f"{s3}/data/{{DATE}}")
+    open_store(s3).write_text("schema.pbtxt", "")
+    preflight(config, f"{s3}/data/{{DATE}}")
 
 
 def test_a_missing_schema_is_told(preflight, image_folders):

@@ -58,7 +58,7 @@ def test_two_workers_train_as_one_and_one_of_them_writes(transformed, tiny_confi
     for worker in workers:
         said, _ = worker.communicate(timeout=240)
         assert worker.returncode == 0, said[-3000:]
-    assert not (tmp_path / "1" / "model").exists()
+    assert list((tmp_path / "1" / "model").rglob("*")) == [tmp_path / "1" / "model/Format-Serving"]
     assert not (tmp_path / "1" / "run").exists()
     run.run_fn(transformed.fn_args(tmp_path / "alone", config))
     np.testing.assert_allclose(losses(tmp_path / "0"), losses(tmp_path / "alone"), rtol=1e-3)

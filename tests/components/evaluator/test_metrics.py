@@ -61,6 +61,17 @@ def test_kappa_goes_by_the_order_of_the_grades_not_of_their_names() -> None:
     assert found != pytest.approx(measure(ANSWERS, rule("quadratic_weighted_kappa"), CLASSES))
 
 
+def test_a_grade_without_images_still_counts_as_a_step_between_others() -> None:
+    """Nothing is graded 1: between 0 and 2 lie two steps all the same."""
+    grades = ("0", "1", "2", "3")
+    labels, given = ["0", "0", "2", "3", "3"], ["0", "2", "2", "3", "2"]
+    true, answered = np.array(labels, float), np.array(given, float)
+    by_chance = (true[:, None] - answered[None, :]) ** 2
+    kappa = 1 - ((true - answered) ** 2).mean() / by_chance.mean()
+    answers = certain_answers(grades, labels, given)
+    assert measure(answers, rule("quadratic_weighted_kappa"), grades) == pytest.approx(kappa)
+
+
 def test_calibration_error_weighs_the_bins_by_their_images() -> None:
     """Three images at 0.95, two of them right, and one at 0.55 that is wrong."""
     right, confidence = np.array([1, 1, 0, 0], bool), np.array([0.95, 0.95, 0.95, 0.55])
@@ -85,6 +96,19 @@ def test_what_can_t_be_computed_says_why(asked: RuleConfig, said: str) -> None:
     answers = certain_answers(CLASSES, labels, ["none", "none", "mild", "none"])
     with pytest.raises(NotComputableError, match=said):
         measure(answers, asked, ("none", "mild"))
+
+
+def test_of_one_class_there_is_no_loss() -> None:
+    with pytest.raises(NotComputableError, match="one class only"):
+        measure(certain_answers(("none",), ["none"], ["none"]), rule("log_loss"), None)
+
+
+def test_a_label_that_is_no_class_has_no_grade() -> None:
+    labels = ["none"] * 4
+    answers = certain_answers(CLASSES, labels, labels)
+    answers.predicted[0] = -1
+    with pytest.raises(NotComputableError, match="none of its classes"):
+        measure(answers, rule("quadratic_weighted_kappa"), GRADES)
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from components.evaluator.config import GateConfig
-from components.evaluator.evidence import bootstrap_interval, mcnemar
+from components.evaluator.evidence import bootstrap_interval, least_images, mcnemar
 from components.evaluator.rules import compare, judge
 from components.evaluator.verdict import Rule, Verdict
 from components.learnt_images import learnt_images
@@ -54,6 +54,33 @@ def test_a_decline_up_to_the_bound_itself_passes() -> None:
         predictions(LABELS, wrong_on(15), wrong_on(13)),
     )
     assert found.passed
+
+
+def test_a_value_that_is_the_bound_itself_passes_however_it_was_computed() -> None:
+    """Recalls of 0.8, 0.7 and 0.6, whose mean in binary numbers is not 0.7."""
+    classes = ("boot", "cap", "hat")
+    labels = [name for name in classes for _ in range(10)]
+    wrong = {"boot": 2, "cap": 3, "hat": 4}
+    given = [
+        classes[0 if label != "boot" else 1] if number % 10 < wrong[label] else label
+        for number, label in enumerate(labels)
+    ]
+    answers = certain_answers(classes, labels, given)
+    rules = [{"metric": "balanced_accuracy", bound: 0.7} for bound in ("min", "max")]
+    found = verdicts(gate(*rules), predictions(labels, answers))
+    assert found[0].value != 0.7
+    assert [rule.passed for rule in found] == [True, True]
+
+
+def test_an_interval_that_ends_at_the_bound_itself_passes() -> None:
+    rule = {"metric": "accuracy", "max_decline": 0.1, "confidence": 0.95}
+    found = predictions(LABELS, wrong_on(2), RIGHT)
+    (first,) = verdicts(gate(rule), found)
+    assert first.interval is not None
+    end = -first.interval[0]
+    at, below = verdicts(gate(*({**rule, "max_decline": end - by} for by in (1e-15, 1e-9))), found)
+    assert (at.passed, below.passed) == (True, False)
+    assert at.reason is below.reason is None
 
 
 def test_less_is_better_for_a_loss() -> None:
@@ -211,6 +238,30 @@ def test_non_inferiority_needs_evidence_where_the_plain_comparison_needs_none() 
     assert sure.interval is not None
     assert sure.interval[0] < -0.02 < 0 < sure.interval[1]
     assert sure.interval == found_again(found).interval
+
+
+@pytest.mark.parametrize(
+    ("more", "images"),
+    [({}, 100), ({"metric": "recall", "class": "hat"}, 50)],
+    ids=["all", "of a class"],
+)
+def test_images_that_are_too_few_show_nothing_however_well_they_are_answered(more, images) -> None:
+    """The bootstrap of answers that are all the same knows of no other."""
+    rule = {"metric": "accuracy", "max_decline": 0.02, "confidence": 0.95, **more}
+    found = predictions(LABELS, RIGHT, RIGHT)
+    strict, lenient = verdicts(gate(rule, {**rule, "few_examples": "pass"}), found)
+    assert (strict.passed, lenient.passed) == (False, True)
+    assert strict.interval == (0, 0)
+    assert strict.reason == lenient.reason == f"{images} test images can't show it, 183 might"
+    (enough,) = verdicts(gate({**rule, "max_decline": 0.1}), found)
+    assert (enough.passed, enough.reason) == (True, None)
+
+
+def test_the_least_number_shows_what_one_image_less_does_not() -> None:
+    for decline, confidence in ((0.01, 0.95), (0.02, 0.9), (0.3, 0.99)):
+        least, allowed = least_images(decline, confidence), (1 - confidence) / 2
+        assert (1 - decline) ** least <= allowed < (1 - decline) ** (least - 1)
+    assert least_images(1.5, 0.95) == 1
 
 
 def found_again(found) -> Rule:

@@ -24,6 +24,7 @@ from components.model_versions import (
     serving_version,
     withdraw,
 )
+from components.model_versions import folder as folder_module
 
 
 def publish_it(model: Path, serving: Path, **facts: str) -> tuple[Version, bool]:
@@ -96,6 +97,24 @@ def test_a_failure_on_the_way_leaves_nothing_visible(
         publish_it(saved_model, serving)
     assert not list(serving.glob(".staging-*"))
     assert visible(serving) == ["1"]
+
+
+def test_what_is_not_surely_on_the_disk_goes_out_of_sight_again(
+    saved_model: Path, serving: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_it(saved_model, serving)
+    (saved_model / "saved_model.pb").write_bytes(b"another graph")
+
+    def failing_disk(path: Path) -> None:
+        if path == serving:
+            assert visible(serving) == ["1", "2"]
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(folder_module, "flush", failing_disk)
+    with pytest.raises(OSError, match="Input/output"):
+        publish_it(saved_model, serving)
+    assert visible(serving) == ["1"]
+    assert not list(serving.glob(".staging-*"))
 
 
 def test_leftovers_of_a_killed_push_are_removed(saved_model: Path, serving: Path) -> None:

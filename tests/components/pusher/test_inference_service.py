@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from components import kubernetes_api
 from components.errors import ClusterError, EffnetError, RolloutError
 from components.model_versions import Version, list_versions, roll_back, serving_version
-from components.pusher import kubernetes_api, rollout
+from components.pusher import rollout
 from components.pusher.inference_service import check_access, follow, go_live
 from components.pusher.kubernetes_config import KubernetesConfig
 from tests.components.pusher import kube_api

@@ -46,7 +46,7 @@ def baseline(tmp_path, model_dir, monkeypatch):
 def push(tmp_path, model_dir, evaluation, statistics):
     """Runs the executor for a model of a given content; returns its artifact."""
 
-    def do(content, baseline, blessed=1, keep=None, learnt=None, weights="imagenet"):
+    def do(content, baseline, blessed=1, keep=None, learnt=None, weights="imagenet", answers=1):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model-{content}")
         saved = Path(model.uri) / "Format-Serving"
@@ -62,6 +62,8 @@ def push(tmp_path, model_dir, evaluation, statistics):
             table.write_bytes(learnt_images.to_bytes(images_of(learnt)))
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", blessed)
+        infra_blessing = standard_artifacts.InfraBlessing()
+        infra_blessing.set_int_custom_property("blessed", answers)
         schema = standard_artifacts.Schema()
         schema.uri = str(tmp_path / "schema")
         Path(schema.uri).mkdir(exist_ok=True)
@@ -76,6 +78,7 @@ def push(tmp_path, model_dir, evaluation, statistics):
             {
                 "model": [model],
                 "model_blessing": [blessing],
+                "infra_blessing": [infra_blessing],
                 "schema": [schema],
                 "baseline": [baseline],
                 "ingestion": [ingestion],
@@ -171,8 +174,9 @@ def test_on_hold_nothing_is_pushed(push, baseline, model_dir):
     assert serving_version(model_dir).number == 1
 
 
-def test_a_model_without_a_blessing_is_not_pushed(push, baseline, model_dir):
-    pushed = push("one", baseline(), blessed=0)
+@pytest.mark.parametrize("lacking", ["blessed", "answers"])
+def test_a_model_without_either_blessing_is_not_pushed(push, baseline, model_dir, lacking):
+    pushed = push("one", baseline(), **{lacking: 0})
     assert (pushed.get_int_custom_property("pushed"), withheld(pushed)) == (0, "")
     assert not model_dir.exists()
 

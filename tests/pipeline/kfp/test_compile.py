@@ -18,7 +18,7 @@ from pipeline.kfp import entrypoint
 from pipeline.kfp.compile import kfp_package, vertex_package
 from pipeline.kfp.cures import INNER
 from pipeline.kfp.parameters import PREFIX
-from pipeline.kubeflow_config import EXIT_TASK, NODES
+from pipeline.kubeflow_config import EXIT_TASK, NODES, KubeflowConfig
 from tests.pipeline.kfp.golden import CONFIG, FOLDER, PACKAGES, normalised
 
 ALWAYS = {f"{PREFIX}{name}" for name in ("uuid", "created", "output")}
@@ -297,6 +297,58 @@ def test_a_tpu_slice_is_asked_for_as_gke_has_it():
         "cloud.google.com/gke-tpu-accelerator": "tpu-v5-lite-podslice",
         "cloud.google.com/gke-tpu-topology": "2x4",
     }
+
+
+def test_gpus_of_one_pod_have_memory_to_share():
+    nodes = {"Trainer": {"gpu": {"count": 2}}, "Evaluator": {"gpu": {"count": 1}}}
+    platform = list(yaml.safe_load_all(kfp_package(configured(nodes=nodes))))[1]
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    mounted = {
+        label: told["emptyDirMounts"]
+        for label, told in executors.items()
+        if "emptyDirMounts" in told
+    }
+    shared = {"volumeName": "memory", "mountPath": "/dev/shm", "medium": "Memory"}
+    assert mounted == {"Trainer_executor": [shared]}
+
+
+def test_a_training_on_a_tpu_has_its_own_image_and_no_other_device():
+    tpu = {"accelerator": "tpu-v5-lite-podslice", "topology": "2x2", "chips": 4}
+    nodes = {"Trainer": {"tpu": tpu, "image": "registry/effnet:1-tpu"}}
+    spec, _ = yaml.safe_load_all(kfp_package(configured(nodes=nodes)))
+    found = containers(spec)
+    assert found["Trainer"]["image"] == "registry/effnet:1-tpu"
+    assert found["Trainer"]["env"] == [{"name": "JAX_PLATFORMS", "value": "tpu,cpu"}]
+    assert {found[node]["image"] for node in found if node != "Trainer"} == {"registry/effnet:1"}
+
+
+def test_where_several_pods_train_the_trainers_task_awaits_them():
+    volume = {"claim": "effnet", "path": "/mnt"}
+    trainer = {"gpu": {"count": 2, "type": "nvidia-l4"}, "memory_limit": "64Gi"}
+    config = configured(
+        placement={"volumes": [volume], "memory_limit": "4Gi"},
+        nodes={"Trainer": trainer},
+        workers={"count": 4, "shared": "/mnt/shared"},
+    )
+    spec, platform = yaml.safe_load_all(kfp_package(config))
+    tasks = spec["components"][INNER]["dag"]["tasks"]
+    told = {
+        node: task["inputs"]["parameters"].get(f"{PREFIX}workers") for node, task in tasks.items()
+    }
+    assert [node for node, value in told.items() if value] == ["Trainer"]
+    workers = KubeflowConfig.parse_json(told["Trainer"]["runtimeValue"]["constant"])
+    assert workers.workers.count == 4
+    assert workers.placement == config.kubeflow.placement_of("Trainer")
+    parameters = tasks["Trainer"]["inputs"]["parameters"]
+    custom = json.loads(parameters["custom_config"]["runtimeValue"]["constant"])
+    assert custom["checkpoints"] == "/mnt/shared/checkpoints"
+    # Its own pod takes no machine from those that train.
+    assert containers(spec)["Trainer"]["resources"] == {"resourceMemoryLimit": "4Gi"}
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert executors["Trainer_executor"].keys() == {"pvcMount"}
+    # What the last task is told is a configuration, too.
+    exit_task = spec["root"]["dag"]["tasks"][EXIT_TASK]["inputs"]["parameters"]
+    PipelineConfig.parse_json(exit_task[f"{PREFIX}config"]["runtimeValue"]["constant"])
 
 
 def test_texts_that_yaml_1_2_takes_for_numbers_are_quoted():
