@@ -19,6 +19,7 @@ NODES = (
     "ReferenceSchema",
     "ExampleValidator",
     "DataCheck",
+    "RetrainCheck",
     "Transform",
     "Tuner",
     TRAINER,

@@ -100,11 +100,11 @@ def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     cures.use_known_types(spec, pipeline)
     cures.switch_caching_off(spec)
     cures.drop_digests(spec, dialect)
+    cures.end_early(spec, dialect)
     _set_retries(config, spec)
     cures.put_before_exit(spec)
     cures.add_exit(spec, kubeflow.image, FINISH)
-    placed = {"kubeflow": {"placement", "nodes", "workers"}}
-    told = config.model_dump_json(by_alias=True, exclude=placed)
+    told = config.model_dump_json(by_alias=True)
     cures.add_parameters(spec, dialect, run_parameters(config), kubeflow.output, told)
     cures.add_handover(spec, dialect, config.beam.handover)
     if kubeflow.workers:

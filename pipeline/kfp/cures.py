@@ -14,13 +14,22 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import name_utils
 
-from pipeline.kfp.parameters import ARTIFACTS, PREFIX, RUN_CONSTANTS, WORKERS, RunParameter
+from components.retrain_check.decision import CODE, RETRAIN_PROPERTY
+from pipeline.kfp.parameters import (
+    ARTIFACTS,
+    PREFIX,
+    RUN_CONSTANTS,
+    TRAINED_BY,
+    WORKERS,
+    RunParameter,
+)
 from pipeline.kubeflow_config import EXIT_TASK, TRAINER
 
 Spec = dict[str, Any]
 
 # As TFX and KFP's SDK call the part of a pipeline that its exit task waits for.
 INNER = "tfx-dag"
+CHECK = "RetrainCheck"
 _TITLES = {
     standard_artifacts.Model: "system.Model",
     standard_artifacts.PushedModel: "system.Model",
@@ -45,6 +54,12 @@ class Dialect:
     def constant(self, value: str | float) -> Spec:
         """A task's parameter that the package fixes."""
         return {"runtimeValue": {"constantValue" if self.legacy else "constant": self.value(value)}}
+
+    def equals(self, name: str, value: str) -> str:
+        """A condition, in CEL."""
+        if self.legacy:
+            return f"inputs.parameters['{name}'].string_value == '{value}'"
+        return f"inputs.parameter_values['{name}'] == '{value}'"
 
     def declaration(self, value: str | float) -> Spec:
         """The type of a parameter, by one of its values."""
@@ -123,17 +138,42 @@ def drop_digests(spec: Spec, dialect: Dialect) -> None:
         for name, parameter in task.get("inputs", {}).get("parameters", {}).items():
             if name.endswith("_digest"):
                 parameter.update(dialect.constant(""))
-            elif name == "custom_config":
-                config = json.loads(_text(parameter))
-                for key in config:
-                    if key.endswith("_digest"):
-                        config[key] = ""
-                parameter.update(dialect.constant(json.dumps(config)))
+            elif name in ("custom_config", TRAINED_BY):
+                told = json.loads(_text(parameter))
+                _empty_digests(told)
+                parameter.update(dialect.constant(json.dumps(told, sort_keys=True)))
+
+
+def _empty_digests(told: Any) -> None:
+    for key, value in told.items() if isinstance(told, dict) else ():
+        if key.endswith("_digest") or key == CODE:
+            told[key] = ""
+        _empty_digests(value)
 
 
 def _text(parameter: Spec) -> str:
     value = parameter["runtimeValue"]
     return value["constant"] if "constant" in value else value["constantValue"]["stringValue"]
+
+
+def end_early(spec: Spec, dialect: Dialect) -> None:
+    """Runs nothing behind RetrainCheck, if it is there and says so.
+
+    What depends on a task that was passed over is passed over itself, and the run has succeeded
+    [argocompiler/dag.go, `depends`].
+    """
+    tasks = spec["root"]["dag"]["tasks"]
+    if CHECK not in tasks:
+        return
+    definitions = spec["components"][CHECK]["outputDefinitions"]
+    definitions["parameters"] = {RETRAIN_PROPERTY: dialect.declaration("1")}
+    output = {"producerTask": CHECK, "outputParameterKey": RETRAIN_PROPERTY}
+    source = {"taskOutputParameter": output}
+    condition = dialect.equals(PREFIX + RETRAIN_PROPERTY, "1")
+    for node, task in tasks.items():
+        if CHECK in task.get("dependentTasks", ()):
+            _give(spec, dialect, (node, task), RETRAIN_PROPERTY, "1", source)
+            task["triggerPolicy"] = {"condition": condition}
 
 
 def put_before_exit(spec: Spec) -> None:

@@ -161,12 +161,9 @@ def _execute(task: Task, given: dict[str, Any], scratch: Path, at_address: bool 
     _bound_batches()
     executor.Do(inputs, outputs, given)
     # Without addresses: the backend has them, and here they are those of folders.
-    told = {
-        key: {"artifacts": [{"metadata": properties(artifact)} for artifact in artifacts]}
-        for key, artifacts in outputs.items()
-    }
+    told = {key: properties(artifact) for key, (artifact,) in outputs.items()}
     task.output_file.parent.mkdir(parents=True, exist_ok=True)
-    task.output_file.write_text(json.dumps({"artifacts": told}), encoding="utf-8")
+    task.output_file.write_text(json.dumps(task.with_parameters(told)), encoding="utf-8")
     return outputs
 
 

@@ -123,6 +123,8 @@ def _planned(config: PipelineConfig) -> list[str]:
     off = set()
     if not config.trainer.search.enabled:
         off.add("Tuner")
+    if not config.retrain.if_changed:
+        off.add("RetrainCheck")
     if not config.serving.check.enabled:
         off.add("ServingValidator")
     return [node for node in NODES if node not in off]

@@ -16,9 +16,10 @@ from typing import Any, Self
 from components.errors import ConfigError
 from components.evaluator.config import GateConfig, RuleConfig
 from components.image_example_gen.config import DataConfig
+from components.retrain_check.decision import SETTINGS
 from components.store import open_store
 from pipeline.config import PipelineConfig
-from pipeline.digests import TRAINING, code_digest, file_digest
+from pipeline.digests import TRAINING, code_digest, file_digest, trained_by
 from pipeline.layout import SCHEMA_FOLDER
 from trainer.backbones.catalogue import BACKBONES
 from trainer.config import TrainConfig
@@ -34,6 +35,7 @@ RUN_CONSTANTS = {
 }
 # Where a data node finds its artifacts, if other machines compute for it.
 ARTIFACTS = "artifacts"
+TRAINED_BY = "trained_by"  # a property of RetrainCheck, and a fact that the Pusher records
 _BOUNDS = ("min", "max", "max_decline")
 
 
@@ -54,7 +56,9 @@ class RunParameter:
 def run_parameters(config: PipelineConfig) -> list[RunParameter]:
     """Returns what a package compiled from a configuration lets each run set."""
     train, transform = config.trainer, config.transform
-    training = ("Tuner", "Trainer") if train.search.enabled else ("Trainer",)
+    # What a model is trained by is also looked at first, and recorded with a push.
+    told = ("RetrainCheck", "Pusher") if config.retrain.if_changed else ("Pusher",)
+    training = ("Tuner", "Trainer", *told) if train.search.enabled else ("Trainer", *told)
     found = [
         RunParameter("data", config.kubeflow.data, ("ImageExampleGen",)),
         RunParameter("span", config.data.span or "", ("ImageExampleGen",)),
@@ -64,6 +68,9 @@ def run_parameters(config: PipelineConfig) -> list[RunParameter]:
         resized = transform.image_size is None and train.image_size is None
         nodes = ("Transform", *training) if resized else training
         found.append(RunParameter("backbone", train.backbone, nodes))
+    if config.retrain.if_changed:
+        force = str(config.retrain.force).lower()
+        found.append(RunParameter("force", force, ("RetrainCheck",)))
     bounds = _bounds(config.gate)
     found += [RunParameter(name, float(value), ("Evaluator",)) for name, value in bounds.items()]
     return found
@@ -166,6 +173,7 @@ def effective(config: PipelineConfig, run: Run) -> PipelineConfig:
     """
     values = config.model_dump(mode="json", by_alias=True)
     values["kubeflow"]["data"] = _with_data(config.kubeflow.data, run)
+    values["retrain"]["force"] = bool(_with_force(int(config.retrain.force), run))
     values["data"] = json.loads(_with_span(config.data.model_dump_json(by_alias=True), run))
     values["trainer"] = json.loads(_with_training(config.trainer.model_dump_json(), run))
     values["gate"] = json.loads(_with_bounds(config.gate.model_dump_json(by_alias=True), run))
@@ -200,7 +208,8 @@ def _with_run_id(_: str, run: Run) -> str:
 def _with_custom_config(text: str, run: Run) -> str:
     config = json.loads(text)
     if "facts" in config:
-        config["facts"]["run_id"] = run.id
+        told = _with_trained_by(config["facts"][TRAINED_BY], run)
+        config["facts"] |= {"run_id": run.id, TRAINED_BY: told}
     if "train_config" in config:
         training = _with_training(config["train_config"], run)
         weights = TrainConfig.parse_json(training).weights
@@ -210,6 +219,27 @@ def _with_custom_config(text: str, run: Run) -> str:
         backbone = TrainConfig.parse({"backbone": run.values["backbone"]}).backbone
         config["image_size"] = BACKBONES[backbone].image_size
     return json.dumps(config)
+
+
+def _with_trained_by_text(text: str, run: Run) -> str:
+    return json.dumps(_with_trained_by(json.loads(text), run), sort_keys=True)
+
+
+def _with_trained_by(told: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Returns what a model of this run is trained by, with the image's own code."""
+    sections: dict[str, dict[str, Any]] = {"transform": {}, "trainer": {}}
+    for path, value in told[SETTINGS].items():
+        section, _, name = path.partition(".")
+        sections[section][name] = value
+    sections["trainer"] = json.loads(_with_training(json.dumps(sections["trainer"]), run))
+    return trained_by(PipelineConfig.parse(sections))
+
+
+def _with_force(compiled: int, run: Run) -> int:
+    given = run.values.get("force", str(bool(compiled)).lower())
+    if given not in ("true", "false"):
+        raise ConfigError(f"force must be true or false, received '{given}'")
+    return int(given == "true")
 
 
 def _with_schema(address: str, run: Run) -> str:
@@ -243,11 +273,13 @@ def _stage_epochs(text: str, stages: int) -> list[int]:
     return [int(part) for part in parts]
 
 
-_CHANGES: Mapping[str, Callable[[str, Run], str]] = {
+_CHANGES: Mapping[str, Callable[[Any, Run], Any]] = {
     "data_path": _with_data,
     "data_config": _with_span,
     "gate_config": _with_bounds,
     "custom_config": _with_custom_config,
     "run_id": _with_run_id,
+    "force": _with_force,
+    TRAINED_BY: _with_trained_by_text,
     "schema_file": _with_schema,
 }

@@ -73,6 +73,21 @@ class Task:
         found = self.given.get(side, {}).get("artifacts", {})
         return {key: listed["artifacts"][0] for key, listed in found.items() if key != LOGS}
 
+    def with_parameters(self, told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Returns the ExecutorOutput, with what the backend wants as parameters of its own.
+
+        Args:
+            told: properties of the output artifacts by key; each such parameter is one of them.
+        """
+        listed = {key: {"artifacts": [{"metadata": found}]} for key, found in told.items()}
+        everything = {name: value for found in told.values() for name, value in found.items()}
+        wanted = self.given["outputs"].get("parameters", {})
+        values = {name: str(everything[name]) for name in wanted}
+        if "parameters" in self.given.get("inputs", {}):
+            typed = {name: {"stringValue": value} for name, value in values.items()}
+            return {"artifacts": listed, "parameters": typed}
+        return {"artifacts": listed, "parameterValues": values}
+
     @property
     def output_file(self) -> Path:
         """Where the launcher looks for what became of the outputs."""

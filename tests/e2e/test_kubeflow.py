@@ -1,7 +1,7 @@
 """The compiled Kubeflow package, run whole by the tests' own backend.
 
-A run pushes, the next one finds what it pushed and is refused, a third one fails. Tasks are the
-commands of the file, in processes forked from one that has imported TFX.
+A run pushes, the next one finds what it pushed and is refused, one has nothing to learn, and one
+fails. Tasks are the commands of the file, in processes forked from one that has imported TFX.
 """
 
 import json
@@ -22,13 +22,14 @@ from pipeline.options import effective_config
 from tests import object_stores
 from tests.images import write_class_folders
 from tests.kfp_backend.backend import Backend, Run
-from tests.kfp_backend.metadata import FAILED, OMITTED, SUCCEEDED
+from tests.kfp_backend.metadata import FAILED, OMITTED, SKIPPED, SUCCEEDED
 from tests.kfp_backend.package import Package, read_package
 from tests.kfp_backend.processes import ForkedProcesses
 
 pytestmark = pytest.mark.e2e
 
 CONFIG = {
+    "retrain": {"if_changed": True},
     "transform": {"image_size": 32},
     "trainer": {
         "weights": "none",
@@ -37,7 +38,7 @@ CONFIG = {
     "gate": {
         "rules": [
             {"metric": "log_loss", "max": 100},
-            {"metric": "accuracy", "max_decline": 1},
+            {"metric": "accuracy", "max_decline": 0.99},
         ]
     },
 }
@@ -177,6 +178,18 @@ def test_the_next_run_finds_it_and_a_worse_candidate_is_refused(project: Project
     assert summary["verdict"] == "refused"
     assert summary["baseline"] is not None
     assert [rule["metric"] for rule in summary["rules"] if not rule["passed"]] == ["log_loss"]
+    assert versions(project) == ["1"]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_run_that_has_nothing_to_learn_ends_before_it_trains(project: Project) -> None:
+    run, summary = project.run()
+    assert run.state == SUCCEEDED, failures(project, run)
+    states = {name: run.tasks[name].state for name in ("RetrainCheck", "Transform", "Pusher")}
+    assert states == {"RetrainCheck": SUCCEEDED, "Transform": SKIPPED, "Pusher": OMITTED}
+    assert summary["verdict"] == "unchanged"
+    assert summary["error"] is None
+    assert summary["retrain"]["retrain"] is False
     assert versions(project) == ["1"]
 
 

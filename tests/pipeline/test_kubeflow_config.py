@@ -12,7 +12,8 @@ def parse(**kubeflow):
 
 
 def test_the_nodes_are_those_of_the_pipeline():
-    config = PipelineConfig.parse({"trainer": {"search": {"enabled": True}}})
+    values = {"trainer": {"search": {"enabled": True}}, "retrain": {"if_changed": True}}
+    config = PipelineConfig.parse(values)
     pipeline = create_pipeline(config, locations(config), "run")
     assert {node.id for node in pipeline.components} == set(NODES)
 

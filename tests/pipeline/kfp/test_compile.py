@@ -76,7 +76,7 @@ def test_open_source_kubeflow_takes_schema_2_1_0_only(documents):
     deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
     json_format.ParseDict(documents[0]["deploymentSpec"], deployment)
     assert set(deployment.executors) == {
-        f"{node}_executor" for node in (*NODES, EXIT_TASK) if node != "Tuner"
+        f"{node}_executor" for node in {*NODES, EXIT_TASK} - {"Tuner", "RetrainCheck"}
     }
 
 
@@ -158,6 +158,7 @@ def test_parameters_reach_the_tasks_that_depend_on_them_and_no_others(spec, task
         "ImageExampleGen": {"data", "span"},
         "Transform": {"backbone"},
         "Trainer": {"backbone", "epochs"},
+        "Pusher": {"backbone", "epochs"},
         "Evaluator": {"gate_1_accuracy_min", "gate_2_accuracy_max_decline"},
     }
 
@@ -199,6 +200,36 @@ def test_nothing_of_the_machine_that_compiles_is_in_the_package(tasks):
             elif name == "custom_config":
                 digests = [v for k, v in json.loads(value).items() if k.endswith("_digest")]
                 assert not any(digests)
+
+
+@functools.cache
+def conditional_packages():
+    given = CONFIG.model_dump(by_alias=True, mode="json")
+    config = PipelineConfig.parse({**given, "retrain": {"if_changed": True}})
+    return kfp_package(config), vertex_package(config)
+
+
+def test_nothing_runs_behind_a_check_that_finds_nothing_to_learn():
+    spec = next(yaml.safe_load_all(conditional_packages()[0]))
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    tasks = spec["components"][INNER]["dag"]["tasks"]
+    conditions = {
+        n: t["triggerPolicy"]["condition"] for n, t in tasks.items() if "triggerPolicy" in t
+    }
+    assert conditions == {"Transform": "inputs.parameter_values['effnet_retrain'] == '1'"}
+    assert tasks["Transform"]["inputs"]["parameters"]["effnet_retrain"] == {
+        "taskOutputParameter": {"producerTask": "RetrainCheck", "outputParameterKey": "retrain"}
+    }
+    outputs = spec["components"]["RetrainCheck"]["outputDefinitions"]["parameters"]
+    assert outputs == {"retrain": {"parameterType": "STRING"}}
+    declared = spec["root"]["inputDefinitions"]["parameters"]
+    assert declared["force"]["defaultValue"] == "false"
+
+
+def test_on_vertex_neither():
+    spec = json.loads(conditional_packages()[1])["pipelineSpec"]
+    condition = spec["components"][INNER]["dag"]["tasks"]["Transform"]["triggerPolicy"]["condition"]
+    assert condition == "inputs.parameters['effnet_retrain'].string_value == '1'"
 
 
 def test_placement_is_written_where_the_backend_reads_it():

@@ -52,11 +52,14 @@ class Pod:
 
     def command(self, node, inputs=None, outputs=(), **values):
         """Returns a command line of the package, with its {{$}} replaced."""
-        given = {}
-        for name, told in SPEC["components"][INNER]["dag"]["tasks"][node]["inputs"][
-            "parameters"
-        ].items():
-            given[name] = told.get("runtimeValue", {}).get("constant", "")
+        declared = SPEC["root"]["inputDefinitions"]["parameters"]
+        task = SPEC["components"][INNER]["dag"]["tasks"][node]
+        given = {
+            name: told["runtimeValue"]["constant"]
+            if "runtimeValue" in told
+            else declared[told["componentInputParameter"]]["defaultValue"]
+            for name, told in task["inputs"]["parameters"].items()
+        }
         return self.filled(self.container(node), {**given, **self.run, **values}, inputs, outputs)
 
     def container(self, node):
@@ -109,9 +112,8 @@ def test_a_task_leaves_the_properties_of_its_outputs_and_its_record(pod):
     entrypoint.main(pod.command("ServingBaseline", outputs=["baseline"], model_dir="/nowhere"))
     told = json.loads(pod.output_file.read_text())
     # No addresses: those that the backend has are right. And no logs, which are the launcher's.
-    assert told == {
-        "artifacts": {"baseline": {"artifacts": [{"metadata": {"serving_state": "none"}}]}}
-    }
+    made = _listed({"baseline": {"metadata": {"serving_state": "none"}}})
+    assert told == {"artifacts": made, "parameterValues": {}}
     assert pod.folder("baseline").is_dir()
     record = pod.record("ServingBaseline")
     assert (record.state, record.error, record.facts) == ("done", None, {"trained_splits": None})

@@ -8,7 +8,7 @@ from components.errors import ConfigError
 from components.evaluator.config import GateConfig
 from components.image_example_gen.config import DataConfig
 from pipeline.config import PipelineConfig
-from pipeline.digests import TRAINING, code_digest
+from pipeline.digests import TRAINING, code_digest, trained_by
 from pipeline.kfp.parameters import Run, executor_properties, run_parameters
 from trainer.config import TrainConfig
 
@@ -104,20 +104,36 @@ def test_another_backbone_has_images_of_another_size():
 def test_images_of_a_set_size_dont_depend_on_the_backbone():
     config = PipelineConfig.parse({"transform": {"image_size": 128}})
     (backbone,) = [p for p in run_parameters(config) if p.name == "backbone"]
-    assert backbone.nodes == ("Trainer",)
+    assert backbone.nodes == ("Trainer", "Pusher")
 
 
 def test_a_search_chooses_the_backbone_itself():
     config = PipelineConfig.parse({"trainer": {"search": {"enabled": True}}})
     found = {parameter.name: parameter.nodes for parameter in run_parameters(config)}
     assert "backbone" not in found
-    assert found["epochs"] == ("Tuner", "Trainer")
+    assert found["epochs"] == ("Tuner", "Trainer", "Pusher")
 
 
-def test_the_push_is_recorded_under_the_runs_own_id():
-    given = {"custom_config": json.dumps({"facts": {"run_id": "compiled"}, "keep": 10})}
-    found = json.loads(properties(given)["custom_config"])
-    assert found == {"facts": {"run_id": Run.of(RUN).id}, "keep": 10}
+def test_a_push_is_recorded_with_its_run_and_what_the_run_was_trained_by():
+    told = trained_by(PipelineConfig())
+    facts = {"run_id": "compiled", "trained_by": {**told, "code": ""}}
+    given = {"custom_config": json.dumps({"facts": facts, "keep": 10})}
+    found = json.loads(properties(given, epochs="4,3")["custom_config"])
+    assert found["keep"] == 10
+    assert found["facts"]["run_id"] == Run.of(RUN).id
+    recorded = found["facts"]["trained_by"]
+    assert recorded["code"] == told["code"]
+    assert [stage["epochs"] for stage in recorded["settings"]["trainer.stages"]] == [4, 3]
+
+
+def test_the_check_before_training_looks_at_what_the_run_would_train_by():
+    text = json.dumps({**trained_by(PipelineConfig()), "code": ""})
+    found = properties({"trained_by": text, "force": 0}, epochs="4,3", force="true")
+    recorded = json.loads(found["trained_by"])
+    assert [stage["epochs"] for stage in recorded["settings"]["trainer.stages"]] == [4, 3]
+    assert found["force"] == 1
+    with pytest.raises(ConfigError, match="force must be true or false"):
+        properties({"force": 0}, force="yes")
 
 
 def test_the_schema_that_was_accepted_is_looked_for_when_the_task_runs(tmp_path):
