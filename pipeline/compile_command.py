@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 import typer
 
 from components.errors import ConfigError, OutputError
+from components.store import is_remote
 from pipeline.cli_parts import ConfigOption, SetOption, errors_told
 from pipeline.cluster_hardware import check_beam, check_hardware
 from pipeline.config import PipelineConfig
+from pipeline.kubeflow_config import EXIT_TASK, KubeflowConfig
+from pipeline.notify_config import WEBHOOK_VARIABLE
 from pipeline.options import effective_config
 from pipeline.terminal import make_display
 from trainer.config import WEIGHTS
@@ -85,12 +88,10 @@ def check(config: PipelineConfig, target: Target) -> None:
     ]
     if missing:
         raise ConfigError(f"a package for a cluster needs {'; '.join(missing)}")
-    if target == "vertex" and not kubeflow.pipeline_root.startswith("gs://"):
-        raise ConfigError(
-            f"kubeflow.pipeline_root is '{kubeflow.pipeline_root}': Vertex AI keeps artifacts in "
-            "gs://BUCKET/PATH"
-        )
+    if target == "vertex":
+        _check_vertex(kubeflow)
     _check_files(config)
+    _check_webhook(config)
     check_hardware(config, target)
     check_beam(config)
     if importlib.util.find_spec("kfp") is None:
@@ -99,12 +100,44 @@ def check(config: PipelineConfig, target: Target) -> None:
         )
 
 
+def _check_vertex(kubeflow: KubeflowConfig) -> None:
+    """Its machines mount nothing but Google Cloud Storage, and forget what else they write."""
+    if not kubeflow.pipeline_root.startswith("gs://"):
+        raise ConfigError(
+            f"kubeflow.pipeline_root is '{kubeflow.pipeline_root}': Vertex AI keeps artifacts in "
+            "gs://BUCKET/PATH"
+        )
+    for key in ("data", "output"):
+        place = getattr(kubeflow, key)
+        if not (is_remote(place) or place.startswith("/gcs/")):
+            raise ConfigError(
+                f"kubeflow.{key} is '{place}', but machines of Vertex AI mount no volumes: name "
+                "gs://BUCKET/PATH, or /gcs/BUCKET/PATH, where they see the same"
+            )
+    for key in ("image_pull_secrets", "timeout_seconds"):
+        if getattr(kubeflow, key):
+            raise ConfigError(f"kubeflow.{key} can't be had on Vertex AI: leave it out")
+
+
+def _check_webhook(config: PipelineConfig) -> None:
+    """The last task tells the webhook, whose address is a secret of the cluster."""
+    given = config.kubeflow.placement_of(EXIT_TASK).secret_env
+    variables = [variable for secret in given for variable in secret.keys.values()]
+    if config.notify.enabled and WEBHOOK_VARIABLE not in variables:
+        raise ConfigError(
+            f"notify.enabled is true, but the task '{EXIT_TASK}', which tells the webhook, would "
+            f"have no {WEBHOOK_VARIABLE}: name the Secret with the address in "
+            f"kubeflow.nodes.{EXIT_TASK}.secret_env (Vertex AI has none: leave out notify there)"
+        )
+
+
 def _check_files(config: PipelineConfig) -> None:
     """Files that settings name are read by tasks: their paths must mean something there."""
-    weights = config.trainer.weights
+    weights, schema = config.trainer.weights, config.data_schema.path
     named = {
         "trainer.weights": None if weights in WEIGHTS else weights,
-        "schema.path": config.data_schema.path,
+        # Which the task fetches, if it is an address.
+        "schema.path": None if schema and is_remote(schema) else schema,
     }
     for key, path in named.items():
         if path and not path.startswith("/"):
