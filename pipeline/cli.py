@@ -14,7 +14,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, TextIO
 
 import typer
@@ -24,10 +23,9 @@ from pipeline import demo as demo_data
 from pipeline import predict_command
 from pipeline.backbone_table import backbone_table
 from pipeline.clean import clean as clean_output
-from pipeline.cli_parts import ConfigOption, OutputOption, SetOption
+from pipeline.cli_parts import ConfigOption, OutputOption, SetOption, WaitOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.compile_command import compile_pipeline
-from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
@@ -37,7 +35,8 @@ from pipeline.models_commands import models_app
 from pipeline.notify import refusals_told
 from pipeline.options import effective_config
 from pipeline.preflight import preflight
-from pipeline.serve_command import become_server, server_config
+from pipeline.schema_app import schema_app
+from pipeline.serve_command import serve
 from pipeline.terminal import Display, make_console, make_display
 from pipeline.verdict import print_verdict
 
@@ -49,11 +48,8 @@ app = typer.Typer(
     # Typer's own tracebacks print local variables, a password among them some day.
     pretty_exceptions_enable=False,
 )
-schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
 app.add_typer(models_app, name="models")
-app.command("compile")(compile_pipeline)
-app.command()(submit)
 app.add_typer(schedule_app, name="schedule")
 
 BackboneOption = Annotated[
@@ -67,10 +63,6 @@ IfChangedOption = Annotated[
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Train all the same, where it is looked first.")
-]
-WaitOption = Annotated[
-    float,
-    typer.Option("--wait", metavar="SECONDS", min=0, help="For another command on the output."),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the summary as JSON, alone on stdout.")
@@ -214,41 +206,6 @@ def tensorboard(
 
 
 @app.command()
-def serve(
-    models: Annotated[
-        Path,
-        typer.Option(
-            "--models",
-            metavar="DIR",
-            help="OUTPUT/serving, or one model's folder of numbered versions.",
-        ),
-    ],
-    port: Annotated[
-        int, typer.Option("--port", metavar="P", min=0, help="Of REST; 0: any free one.")
-    ] = 8080,
-    grpc_port: Annotated[
-        int, typer.Option("--grpc-port", metavar="P", min=0, help="Of gRPC; 0: any free one.")
-    ] = 8081,
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="0.0.0.0: all of the machine's.")
-    ] = "127.0.0.1",
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A limit, as max_images=16; "
-            "`python -m components.model_server --help` lists them. Repeatable.",
-        ),
-    ] = None,
-) -> None:
-    """Serve the newest versions over REST and gRPC; load new ones as they are pushed."""
-    with _errors_told():
-        options = {"models": models, "host": host, "port": port, "grpc_port": grpc_port}
-        become_server(server_config(sets or (), **options))
-
-
-@app.command()
 def clean(
     output: OutputOption,
     keep: Annotated[
@@ -267,45 +224,9 @@ def clean(
         )
 
 
-@schema_app.command("diff")
-def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOption = None) -> None:
-    """Show how the last run's data departs from the schema in force."""
-    with _errors_told():
-        place = Output.existing(output)
-        settings = _settings_of_last_run(place, config, sets)
-        display, schema_commands = _display(False, False), _schema_commands()
-        for line in schema_commands.diff(place, settings) or ["no difference"]:
-            display.note(line)
-
-
-@schema_app.command("accept")
-def schema_accept(
-    output: OutputOption,
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    wait: WaitOption = 600,
-) -> None:
-    """Take a schema that the last run's data follows as the one in force from now on."""
-    with _errors_told():
-        place = Output.existing(output)
-        settings = _settings_of_last_run(place, config, sets)
-        display, schema_commands = _display(False, False), _schema_commands()
-        with hold(place.lock, "effnet schema accept", wait, display.note):
-            display.note(f"wrote {schema_commands.accept(place, settings)}")
-
-
-def _schema_commands() -> ModuleType:
-    """Imports TensorFlow Data Validation, only now and without its greetings."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return importlib.import_module("pipeline.schema_commands")
-
-
-def _settings_of_last_run(
-    place: Output, config: Path | None, sets: list[str] | None
-) -> PipelineConfig:
-    """Where no file is named, what the last run went by says which model and store are meant."""
-    written = [run.config for run in place.all_runs() if run.config.is_file()]
-    return effective_config(config or (written[-1] if written else None), sets or ())
+app.command()(serve)
+app.command("compile")(compile_pipeline)
+app.command()(submit)
 
 
 def _run(request: Request, display: Display, as_json: bool) -> None:

@@ -24,6 +24,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides one setting; repeatable."),
 ]
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="For another command on the output."),
+]
 
 
 @contextlib.contextmanager

@@ -3,11 +3,49 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
 
 from components.errors import ConfigError
 from components.model_server.config import ServerConfig
+from pipeline.cli_parts import errors_told
 from pipeline.options import parse_set
+
+
+def serve(
+    models: Annotated[
+        Path,
+        typer.Option(
+            "--models",
+            metavar="DIR",
+            help="OUTPUT/serving, or one model's folder of numbered versions.",
+        ),
+    ],
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", min=0, help="Of REST; 0: any free one.")
+    ] = 8080,
+    grpc_port: Annotated[
+        int, typer.Option("--grpc-port", metavar="P", min=0, help="Of gRPC; 0: any free one.")
+    ] = 8081,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="0.0.0.0: all of the machine's.")
+    ] = "127.0.0.1",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A limit, as max_images=16; "
+            "`python -m components.model_server --help` lists them. Repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Serve the newest versions over REST and gRPC; load new ones as they are pushed."""
+    with errors_told():
+        options = {"models": models, "host": host, "port": port, "grpc_port": grpc_port}
+        become_server(server_config(sets or (), **options))
 
 
 def server_config(sets: Sequence[str], **options: Any) -> ServerConfig:
