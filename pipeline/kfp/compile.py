@@ -103,7 +103,7 @@ def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     cures.end_early(spec, dialect)
     cures.put_before_exit(spec)
     cures.add_exit(spec, kubeflow.image, FINISH)
-    _set_retries(config, spec)
+    _set_retries(config, spec, "vertex" if legacy else "kfp")
     told = config.model_dump_json(by_alias=True)
     cures.add_parameters(spec, dialect, run_parameters(config), kubeflow.output, told)
     cures.add_handover(spec, dialect, config.beam.handover)
@@ -140,8 +140,8 @@ def locations(config: PipelineConfig) -> Locations:
     )
 
 
-def _set_retries(config: PipelineConfig, spec: dict[str, Any]) -> None:
+def _set_retries(config: PipelineConfig, spec: dict[str, Any], target: Target) -> None:
     for node, task in cures.every_task(spec).items():
-        policy = platform.retry_policy(config.kubeflow.placement_of(node))
+        policy = platform.retry_policy(config.kubeflow.placement_of(node), target)
         if policy:
             task["retryPolicy"] = policy

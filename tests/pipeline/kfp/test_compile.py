@@ -202,6 +202,18 @@ def test_nothing_of_the_machine_that_compiles_is_in_the_package(tasks):
                 assert not any(digests)
 
 
+def test_a_training_of_many_hours_is_tried_again():
+    """Argo ends all attempts when this time has passed since the first one's start."""
+    config = configured(placement={"retries": 1}, output="gs://bucket/output")
+    spec = next(yaml.safe_load_all(kfp_package(config)))
+    policy = spec["components"][INNER]["dag"]["tasks"]["Trainer"]["retryPolicy"]
+    assert int(policy["backoffMaxDuration"].rstrip("s")) > 30 * 24 * 3600
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    job = json.loads(vertex_package(config))["pipelineSpec"]
+    policy = job["components"][INNER]["dag"]["tasks"]["Trainer"]["retryPolicy"]
+    assert policy["backoffMaxDuration"] == "3600s", "its limit"
+
+
 def test_compiling_asks_no_object_store(monkeypatch):
     for name in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
