@@ -11,9 +11,8 @@ from pipeline.kubeflow_config import KubeflowConfig, PlacementConfig
 
 _TPU_RESOURCE = "google.com/tpu"
 _RETRY_SECONDS = 60
-# Of all attempts of a task together. Argo counts from the first one's start: when that time is up it
-# ends an attempt that is at work, and begins no other. Vertex AI takes an hour at most, and means
-# the pauses.
+# Of all attempts of a task together. Argo counts from the first one's start: when that time is up,
+# it ends the one that is at work, and begins no other. Vertex AI takes an hour at most.
 _ATTEMPTS_SECONDS = {"kfp": 365 * 24 * 3600, "vertex": 3600}
 # Vertex AI has machines of its own choosing; these can't be told to it.
 _NOT_ON_VERTEX = (
