@@ -23,6 +23,7 @@ from trainer.config import WEIGHTS
 
 Target = Literal["kfp", "vertex"]
 
+_SUFFIXES = {"kfp": ".yaml", "vertex": ".json"}
 _NEEDED = {
     "image": "the image that all tasks run in (--image)",
     "pipeline_root": "where artifacts go (--pipeline-root)",
@@ -34,7 +35,9 @@ _NEEDED = {
 def compile_pipeline(
     output: Annotated[
         Path,
-        typer.Option("--output", metavar="FILE", help="The package, .yaml or .json."),
+        typer.Option(
+            "--output", metavar="FILE", help="The package: .yaml for kfp, .json for vertex."
+        ),
     ],
     target: Annotated[
         Target, typer.Option("--target", help="Kubeflow Pipelines 2.16 or newer, or Vertex AI.")
@@ -65,6 +68,10 @@ def compile_to(config: PipelineConfig, target: Target, file: Path) -> None:
         OutputError: the file can't be written.
     """
     check(config, target)
+    if file.suffix != _SUFFIXES[target]:
+        raise OutputError(
+            f"--output '{file}': a package for {target} is a file that ends in {_SUFFIXES[target]}"
+        )
     if not file.parent.is_dir():
         raise OutputError(f"--output '{file}': there is no folder '{file.parent}'; make it first")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

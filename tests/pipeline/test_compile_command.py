@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from components.errors import ConfigError
-from pipeline.compile_command import check
+from components.errors import ConfigError, OutputError
+from pipeline.compile_command import check, compile_to
 from pipeline.config import PipelineConfig
 
 KUBEFLOW = {
@@ -96,6 +96,12 @@ def test_no_folder_is_made_for_the_package(tmp_path):
     result = effnet("--output", tmp_path / "no" / "package.yaml", *sets)
     assert result.returncode == 2
     assert "there is no folder" in result.stderr
+
+
+@pytest.mark.parametrize(("target", "name"), [("kfp", "a.json"), ("vertex", "a.yaml")])
+def test_a_file_is_named_as_the_target_wants_it(tmp_path, target, name):
+    with pytest.raises(OutputError, match=r"ends in \.(yaml|json)"):
+        compile_to(PipelineConfig.parse({"kubeflow": VERTEX}), target, tmp_path / name)
 
 
 def test_the_command_writes_the_package(tmp_path):
