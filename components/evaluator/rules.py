@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components import features
+from components.evaluator.coherence import coherence
 from components.evaluator.config import LOWER_IS_BETTER, GateConfig, RuleConfig
 from components.evaluator.each import each
 from components.evaluator.evidence import (
@@ -51,7 +52,11 @@ def judge(
     if baseline is not None and learnt is not None:
         seen = among(learnt, predictions.columns[features.CONTENT_HASH])
     return Verdict(
-        rules=(*_unknown_classes(config, predictions), *rules),
+        rules=(
+            *_unknown_classes(config, predictions),
+            *coherence(predictions.candidate),
+            *rules,
+        ),
         comparison=compare(predictions, seen),
         metrics=_overall(predictions.candidate),
         baseline=None if baseline is None else _overall(baseline),
