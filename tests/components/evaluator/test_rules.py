@@ -259,6 +259,25 @@ def test_images_that_are_too_few_show_nothing_however_well_they_are_answered(mor
     assert (enough.passed, enough.reason) == (True, None)
 
 
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "auc"])
+def test_a_mean_over_classes_is_shown_by_no_more_than_its_smallest_class_shows(metric) -> None:
+    """Whichever classes a model is worse on by 0.1 at the mean: 36 images of one, 12 of three."""
+    rule = {"metric": metric, "max_decline": 0.1, "confidence": 0.95}
+
+    def of(coats: int) -> list[Rule]:
+        labels = [*LABELS, *["coat"] * coats]
+        answers = certain_answers(("cap", "coat", "hat"), labels, labels)
+        rules = gate(rule, {**rule, "few_examples": "pass"})
+        return verdicts(rules, predictions(labels, answers, answers))
+
+    assert least_images(0.1, 0.95) == 36
+    assert [found.passed for found in of(11)] == [False, True]
+    assert {found.reason for found in of(11)} == {
+        "11 test images of class 'coat' can't show it, 12 might"
+    }
+    assert [(found.passed, found.reason) for found in of(12)] == [(True, None)] * 2
+
+
 def test_the_least_number_shows_what_one_image_less_does_not() -> None:
     for decline, confidence in ((0.01, 0.95), (0.02, 0.9), (0.3, 0.99)):
         least, allowed = least_images(decline, confidence), (1 - confidence) / 2
