@@ -194,7 +194,10 @@ class _Judge:
             return None
         images, needed = self._count(answers), least_images(decline, self.rule.confidence)
         whose = ""
-        if self.rule.metric in MEANS_OF_CLASSES:
+        if self.rule.metric == "precision":
+            index = answers.classes.index(str(self.rule.of_class))
+            images, whose = int((answers.predicted == index).sum()), " that are answered so"
+        elif self.rule.metric in MEANS_OF_CLASSES:
             found, counts = np.unique(answers.labels, return_counts=True)
             # Shows a mean's decline, however it is spread, were all classes as small as this one.
             images, needed = int(counts.min()), math.ceil(needed / len(found))

@@ -259,6 +259,18 @@ def test_images_that_are_too_few_show_nothing_however_well_they_are_answered(mor
     assert (enough.passed, enough.reason) == (True, None)
 
 
+def test_precision_is_shown_by_the_images_that_are_answered_so() -> None:
+    """Fifty true ones show nothing, where three are answered, however rightly."""
+    rule = {"metric": "precision", "class": "hat", "max_decline": 0.1, "confidence": 0.95}
+    given = ["hat" if number in (1, 3, 5) else "cap" for number in range(len(LABELS))]
+    answers = certain_answers(CLASSES, LABELS, given)
+    (found,) = verdicts(gate(rule), predictions(LABELS, answers, answers))
+    assert (found.value, found.passed) == (1, False)
+    assert found.reason == "3 test images that are answered so can't show it, 36 might"
+    (enough,) = verdicts(gate(rule), predictions(LABELS, RIGHT, RIGHT))
+    assert enough.passed
+
+
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "auc"])
 def test_a_mean_over_classes_is_shown_by_no_more_than_its_smallest_class_shows(metric) -> None:
     """Whichever classes a model is worse on by 0.1 at the mean: 36 images of one, 12 of three."""
