@@ -6,8 +6,9 @@
 Lite0 at 224 pixels with a random head: what is measured is the serving. Images are those of
 elpv-dataset, or of a folder. Three parts: requests by 16 clients while a version is pushed and
 taken back again; one request at a time, in turns with the model in process; mutated images and
-bodies. A fourth, with --reloads: the server's memory after each of so many new versions. The last
-line is JSON with every number.
+bodies, over REST v1, REST v2 (as JSON and as binary data) and gRPC v2 in turn. A fourth, with
+--reloads: the server's memory after each of so many new versions. The last line is JSON with every
+number.
 """
 
 import argparse
@@ -26,15 +27,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import keras
 import numpy as np
 import orjson
 import psutil
 import tensorflow as tf
+from kserve import InferInput, InferRequest
 from PIL import Image
 
 from components.model_server.process import RunningServer, start
+from components.model_server.v2 import JSON_LENGTH
 from components.model_versions import publish
 from trainer.config import TrainConfig
 from trainer.signatures import ServingModule, export
@@ -43,6 +47,7 @@ from trainer.training import build_classifier
 SIZE, CLIENTS, IMAGES, MODEL = 224, 16, 64, "model"
 PREDICT = f"/v1/models/{MODEL}:predict"
 INFER = f"/v2/models/{MODEL}/infer"
+GRPC_INFER = "/inference.GRPCInferenceService/ModelInfer"
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 
@@ -222,31 +227,65 @@ def encoded(file: bytes, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def bodies(file: bytes) -> dict[str, tuple[str, bytes, dict[str, str]]]:
+    """Address, body and headers of a request for one image, by the protocols' names."""
+    text = base64.b64encode(file).decode()
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [text]}
+    image = InferInput("image", [1], "BYTES")
+    image.set_data_from_numpy(np.array([file], np.object_), binary_data=True)
+    request = InferRequest(MODEL, [image])
+    binary, json_length = request.to_rest()
+    return {
+        "REST v1": (PREDICT, body_of(file), {}),
+        "REST v2": (INFER, orjson.dumps({"inputs": [tensor]}), {}),
+        "REST v2, binary": (INFER, binary, {JSON_LENGTH: str(json_length)}),
+        "gRPC v2": (GRPC_INFER, request.to_grpc().SerializeToString(), {}),
+    }
+
+
+def send(
+    client: httpx.Client, channel: grpc.Channel, path: str, body: bytes, headers: dict[str, str]
+) -> str:
+    """Returns the status that comes back."""
+    if path != GRPC_INFER:
+        return str(client.post(path, content=body, headers=headers).status_code)
+    try:
+        channel.unary_unary(path)(body, timeout=60)
+    except grpc.RpcError as error:
+        return error.code().name
+    return "OK"
+
+
 def fuzz(server: RunningServer, files: list[bytes], requests: int) -> dict[str, Any]:
-    """Mutated images and bodies, by both protocols; memory before and after."""
+    """Mutated images and bodies, by each protocol in turn; memory before and after."""
     random = np.random.default_rng(0)
     files = [encoded(file, kind) for file in files[:10] for kind in FORMATS]
-    process, counts = psutil.Process(server.pid), collections.Counter[int]()
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    process = psutil.Process(server.pid)
+    counts: dict[str, collections.Counter[str]] = {
+        name: collections.Counter() for name in bodies(b"")
+    }
+    with (
+        httpx.Client(base_url=server.url, timeout=60) as client,
+        grpc.insecure_channel(server.grpc_address) as channel,
+    ):
         for number in range(-200, requests):
             if number == 0:
-                counts.clear()
+                for count in counts.values():
+                    count.clear()
                 before = process.memory_info().rss / 1e6
             file = bytearray(files[number % len(files)])
-            for place in random.integers(0, len(file), 1 + number % 20):
+            for place in random.integers(0, len(file), random.integers(1, 21)):
                 file[place] = random.integers(256)
             cut = len(file) if number % 3 else int(random.integers(len(file)))
-            text = base64.b64encode(bytes(file[:cut])).decode()
-            tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [text]}
-            body = {"inputs": [tensor]} if number % 2 else {"instances": [{"b64": text}]}
-            content = bytearray(orjson.dumps(body))
+            protocol = list(counts)[number % len(counts)]
+            path, body, headers = bodies(bytes(file[:cut]))[protocol]
+            content = bytearray(body)
             if number % 5 == 0:
-                content[random.integers(60)] = random.integers(256)
-            path = INFER if number % 2 else PREDICT
-            counts[client.post(path, content=bytes(content)).status_code] += 1
-        alive = client.post(PREDICT, content=body_of(files[0])).status_code
+                content[random.integers(min(60, len(content)))] = random.integers(256)
+            counts[protocol][send(client, channel, path, bytes(content), headers)] += 1
+        alive = {name: send(client, channel, *body) for name, body in bodies(files[0]).items()}
     after = process.memory_info().rss / 1e6
-    statuses = {str(status): count for status, count in sorted(counts.items())}
+    statuses = {name: dict(sorted(count.items())) for name, count in counts.items()}
     return {"statuses": statuses, "then": alive, "rss_mb": [before, after]}
 
 

@@ -13,6 +13,7 @@ EACH = "*"  # in place of a class or a column's value: every one, each with a bo
 # What a rule can judge, and of which class or order it must say more.
 OF_A_CLASS = frozenset({"precision", "recall"})
 OF_AN_ORDER = frozenset({"quadratic_weighted_kappa"})
+MEANS_OF_CLASSES = frozenset({"balanced_accuracy", "macro_f1", "auc"})  # however small each is
 LOWER_IS_BETTER = frozenset({"log_loss", "expected_calibration_error"})
 # The least and the greatest value; of any other metric 0 and 1.
 _RANGES = {"log_loss": (0.0, math.inf), "quadratic_weighted_kappa": (-1.0, 1.0)}

@@ -1,12 +1,14 @@
 """Judges a candidate by the gate's rules, beside the model that serves."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from components import features
-from components.evaluator.config import LOWER_IS_BETTER, GateConfig, RuleConfig
+from components.evaluator.coherence import coherence
+from components.evaluator.config import LOWER_IS_BETTER, MEANS_OF_CLASSES, GateConfig, RuleConfig
 from components.evaluator.each import each
 from components.evaluator.evidence import (
     CONFIDENCE,
@@ -51,7 +53,11 @@ def judge(
     if baseline is not None and learnt is not None:
         seen = among(learnt, predictions.columns[features.CONTENT_HASH])
     return Verdict(
-        rules=(*_unknown_classes(config, predictions), *rules),
+        rules=(
+            *_unknown_classes(config, predictions),
+            *coherence(predictions.candidate),
+            *rules,
+        ),
         comparison=compare(predictions, seen),
         metrics=_overall(predictions.candidate),
         baseline=None if baseline is None else _overall(baseline),
@@ -187,7 +193,17 @@ class _Judge:
         if self.rule.confidence is None or self.rule.metric == "log_loss":  # which is no share
             return None
         images, needed = self._count(answers), least_images(decline, self.rule.confidence)
-        return f"{images} test images can't show it, {needed} might" if images < needed else None
+        whose = ""
+        if self.rule.metric == "precision":
+            index = answers.classes.index(str(self.rule.of_class))
+            images, whose = int((answers.predicted == index).sum()), " that are answered so"
+        elif self.rule.metric in MEANS_OF_CLASSES:
+            found, counts = np.unique(answers.labels, return_counts=True)
+            # Shows a mean's decline, however it is spread, were all classes as small as this one.
+            images, needed = int(counts.min()), math.ceil(needed / len(found))
+            whose = f" of class '{answers.classes[found[counts.argmin()]]}'"
+        few = images < needed
+        return f"{images} test images{whose} can't show it, {needed} might" if few else None
 
     def _interval(
         self, rows: np.ndarray, baseline: Answers, confidence: float

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from components.model_versions.versions import (
 )
 
 _DIGEST_SUFFIX = ".digest"
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 V = TypeVar("V", bound=AnyVersion)
 
@@ -69,7 +71,7 @@ def publish(
             has taken this very model back.
         OSError: if it can't be written whole.
         OutputError: if another writer held the folder for ten minutes, or the record of what
-            serves is damaged.
+            serves, or of what was taken back, is damaged.
         In each case nothing has become visible.
     """
     digest = model_digest(saved_model)
@@ -114,8 +116,16 @@ def taken_back(number: int | str, record: str) -> PushWithheldError:
 
 
 def _check_no_record(model_dir: Path, digest: str) -> None:
-    for record in (model_dir / WITHDRAWN).glob(f"*{_DIGEST_SUFFIX}"):
-        if record.read_text(encoding="utf-8").strip() == digest:
+    for record in sorted((model_dir / WITHDRAWN).glob(f"*{_DIGEST_SUFFIX}")):
+        found = record.read_bytes().strip()
+        if not _DIGEST.fullmatch(found):
+            # It may be this very model's.
+            raise OutputError(
+                f"'{record}' is damaged: it must hold the SHA-256 of a model that was taken back, "
+                "64 hexadecimal digits; put it back from a copy, or remove it if version "
+                f"{record.stem} may be pushed again"
+            )
+        if found == digest.encode():
             raise taken_back(record.stem, f"'{record}'")
 
 

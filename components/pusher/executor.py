@@ -45,6 +45,7 @@ class Executor(tfx_executor.Executor):
         artifact says why nothing was pushed.
 
         Raises:
+            pydantic.ValidationError: if the cluster's settings can't be read. Nothing is published.
             ClusterError, RolloutError: if the cluster doesn't serve it, as `go_live` tells.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -62,6 +63,9 @@ class Executor(tfx_executor.Executor):
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         schema_dir = artifact_utils.get_single_uri(input_dict[SCHEMA])
         versions = versions_at(destination.filesystem.base_directory)
+        # Before anything is visible: nobody would take it out of sight again.
+        kubernetes = exec_properties.get(KUBERNETES)
+        settings = KubernetesConfig.parse_json(kubernetes) if kubernetes else None
         try:
             version, new = versions.publish(
                 Path(self.GetModelPath(input_dict)),
@@ -76,8 +80,8 @@ class Executor(tfx_executor.Executor):
             self._MarkNotPushed(pushed)
             pushed.set_string_custom_property(WITHHELD_PROPERTY, str(error))
             return
-        if kubernetes := exec_properties.get(KUBERNETES):
-            go_live(KubernetesConfig.parse_json(kubernetes), version, new)
+        if settings is not None:
+            go_live(settings, version, new)
         if new and config[KEEP] is not None:
             # Only now: a rollout that fails goes back to the former version's files.
             versions.remove_old(config[KEEP])

@@ -41,10 +41,11 @@ def go_live(settings: KubernetesConfig, version: AnyVersion, new: bool) -> None:
         RolloutError: if the version did not become ready, somebody else changed the service, made
             another version serve in the folder, or set a hold.
     """
-    # What serves already may go on to do so under a hold.
-    known = None if new else versions_at(version.home).hold()
+    known: Hold | None = None
     rollout = Rollout(settings, settings.uri(version.number), lambda: _check_wanted(version, known))
     try:
+        if not new:  # What serves already may go on to do so under a hold.
+            known = versions_at(version.home).hold()
         return rollout.run()
     except EffnetError as error:
         failed = error

@@ -1,9 +1,12 @@
 """What passes, what is refused, and with which reason."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from components.evaluator import evidence
 from components.evaluator.config import GateConfig
 from components.evaluator.evidence import bootstrap_interval, least_images, mcnemar
 from components.evaluator.rules import compare, judge
@@ -257,6 +260,40 @@ def test_images_that_are_too_few_show_nothing_however_well_they_are_answered(mor
     assert (enough.passed, enough.reason) == (True, None)
 
 
+def test_precision_is_shown_by_the_images_that_are_answered_so() -> None:
+    """Fifty true ones show nothing, where three are answered, however rightly."""
+    rule = {"metric": "precision", "class": "hat", "max_decline": 0.1, "confidence": 0.95}
+    given = ["hat" if number in (1, 3, 5) else "cap" for number in range(len(LABELS))]
+    answers = certain_answers(CLASSES, LABELS, given)
+    (found,) = verdicts(gate(rule), predictions(LABELS, answers, answers))
+    assert (found.value, found.passed) == (1, False)
+    assert found.reason == "3 test images that are answered so can't show it, 36 might"
+    (enough,) = verdicts(gate(rule), predictions(LABELS, RIGHT, RIGHT))
+    assert enough.passed
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "auc"])
+def test_a_mean_over_classes_is_shown_by_no_more_than_its_smallest_class_shows(
+    metric, monkeypatch
+) -> None:
+    """Whichever classes a model is worse on by 0.1 at the mean: 36 images of one, 12 of three."""
+    monkeypatch.setattr(evidence, "REPLICATES", 20)  # all are alike here
+    rule = {"metric": metric, "max_decline": 0.1, "confidence": 0.95}
+
+    def of(coats: int) -> list[Rule]:
+        labels = [*LABELS, *["coat"] * coats]
+        answers = certain_answers(("cap", "coat", "hat"), labels, labels)
+        rules = gate(rule, {**rule, "few_examples": "pass"})
+        return verdicts(rules, predictions(labels, answers, answers))
+
+    assert least_images(0.1, 0.95) == 36
+    assert [found.passed for found in of(11)] == [False, True]
+    assert {found.reason for found in of(11)} == {
+        "11 test images of class 'coat' can't show it, 12 might"
+    }
+    assert [(found.passed, found.reason) for found in of(12)] == [(True, None)] * 2
+
+
 def test_the_least_number_shows_what_one_image_less_does_not() -> None:
     for decline, confidence in ((0.01, 0.95), (0.02, 0.9), (0.3, 0.99)):
         least, allowed = least_images(decline, confidence), (1 - confidence) / 2
@@ -303,7 +340,34 @@ def test_answers_that_are_no_numbers_are_refused() -> None:
     answers.probabilities[3, 1] = np.nan
     found = judge(gate({"metric": "auc", "min": 0}), predictions(LABELS, answers))
     assert not found.passed
-    assert found.rules[0].reason == "the model answers with numbers that are not finite"
+    assert found.rules[1].reason == "the model answers with numbers that are not finite"
+
+
+def test_labels_that_are_not_the_likeliest_classes_are_refused() -> None:
+    """All labels are right, and accuracy goes by nothing else."""
+    config = GateConfig()
+    other = dataclasses.replace(RIGHT, probabilities=RIGHT.probabilities[:, ::-1])
+    assert judge(config, predictions(LABELS, RIGHT, RIGHT)).passed
+    found = judge(config, predictions(LABELS, other, RIGHT))
+    assert [rule.passed for rule in found.rules] == [False, True, True]
+    assert (found.rules[0].value, found.rules[0].examples) == (1, 100)
+    assert "100 of 100 test images have a label" in (found.rules[0].reason or "")
+    # Else a model that serves and is at fault could never be replaced.
+    assert judge(config, predictions(LABELS, RIGHT, other)).passed
+
+
+@pytest.mark.parametrize(
+    ("lead", "label", "passed"), [(0, 1, True), (5e-7, 1, True), (1e-5, 1, False), (0, -1, False)]
+)
+def test_one_label_that_differs_is_told_but_not_one_of_equals(
+    lead: float, label: int, passed: bool
+) -> None:
+    answers = certain_answers(CLASSES, LABELS, LABELS)
+    answers.probabilities[3] = (0.5 + lead / 2, 0.5 - lead / 2)
+    answers.predicted[3] = label
+    found = judge(gate(), predictions(LABELS, answers))
+    assert found.passed == passed
+    assert passed or found.rules[0].value == pytest.approx(0.01)
 
 
 def test_a_dropped_class_leaves_the_rest_to_compare() -> None:

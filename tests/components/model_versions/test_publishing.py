@@ -221,6 +221,21 @@ def test_a_model_that_was_taken_back_stays_away_once_it_is_removed(push, three):
     assert push("three")[0].number == 5
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"abc\n"])
+def test_a_damaged_record_of_what_was_taken_back_is_told(push, three, content):
+    """It may be that of the very model."""
+    roll_back(three)
+    release(three)
+    push("four", keep=2)
+    record = three / ".withdrawn" / "3.digest"
+    record.write_bytes(content)
+    with pytest.raises(OutputError, match=f"'{record}' is damaged.* if version 3 may be pushed"):
+        push("three")
+    assert visible(three) == ["2", "4"]
+    record.unlink()
+    assert push("three")[0].number == 5
+
+
 def test_a_model_that_the_cluster_did_not_take_may_be_pushed_again(push, three):
     withdraw(three, 3)
     assert (three / ".failed" / "3").is_dir()

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
@@ -78,9 +79,9 @@ def _push(
     settings = KubernetesConfig(
         namespace=kube_api.NAMESPACE,
         service_name=kube_api.NAME,
-        storage_uri=storage_uri,
+        storage_uri="pvc://models/{version}",
         ready_seconds=0.3,
-    )
+    ).model_copy(update={"storage_uri": storage_uri})  # which need not be a valid one
     pushed = artifacts.pop("pushed_model")
     executor.Executor().Do(
         {name: [artifact] for name, artifact in artifacts.items()},
@@ -106,6 +107,13 @@ def test_a_pushed_version_is_what_the_cluster_serves(api, push):
     pushed = push()
     assert pushed.get_string_custom_property("pushed_version") == "1"
     assert api.served == [{"pvc://models/classifier/1": 100}]
+
+
+def test_settings_that_cannot_be_read_leave_nothing_visible(api, push, tmp_path):
+    with pytest.raises(ValidationError, match="storage_uri"):
+        push(storage_uri="pvc://models/classifier")
+    assert _numbers(tmp_path) == []
+    assert api.requests == []
 
 
 def test_a_push_that_the_cluster_does_not_take_fails_and_may_be_tried_again(api, push, tmp_path):

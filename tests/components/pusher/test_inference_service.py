@@ -329,6 +329,26 @@ def test_under_a_hold_the_cluster_still_gets_what_serves(cluster, settings, vers
     assert api.aim == (OLD, None)
 
 
+@pytest.mark.parametrize(
+    ("new", "words", "serving"),
+    [
+        (True, "Version 2 was withdrawn", 1),
+        (False, "Version 2, which an earlier push published, stays", 2),
+    ],
+)
+def test_a_hold_that_cannot_be_read_ends_a_push_as_any_failure_does(
+    cluster, settings, version, caplog, new, words, serving
+):
+    api = cluster()
+    api.put(OLD)
+    (version.path.parent / ".hold").mkdir()
+    with pytest.raises(IsADirectoryError):
+        go_live(settings(), version, new=new)
+    assert f"left as it was. {words}" in caplog.text
+    assert api.aim == (OLD, None)
+    assert _serving_number(version) == serving
+
+
 @pytest.mark.parametrize("mode", ["Knative", "Standard"])
 def test_the_service_follows_a_rollback(cluster, settings, version, mode):
     api = cluster(mode=mode)
