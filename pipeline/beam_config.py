@@ -15,6 +15,7 @@ _ON_DATAFLOW = ("StatisticsGen", "Transform")
 AT_ADDRESS = "address"
 
 _ENDPOINT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
+_SECRET = re.compile(r"password|secret|token|credential")
 # What TFX adds otherwise is a package of itself, built anew at every node; workers have an image.
 _NO_IMAGE = "--sdk_container_image=none"
 # Named, since Beam's DirectRunner first tries to download another runner.
@@ -125,6 +126,18 @@ class BeamConfig(Settings):
             if name in _OWNED:
                 raise ValueError(f"{name} is not allowed here: beam.{_OWNED[name]} sets it")
         return value
+
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Self:
+        # Not by the field's own check, whose message shows what was received.
+        for argument in self.extra_arguments:
+            name = argument.partition("=")[0]
+            if _SECRET.search(name):
+                raise ValueError(
+                    f"extra_arguments: {name} looks like a secret, and these arguments are in the "
+                    "log and in a compiled package: give it by the environment"
+                )
+        return self
 
     @model_validator(mode="after")
     def _has_what_its_runner_needs(self) -> Self:

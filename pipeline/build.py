@@ -50,6 +50,7 @@ class Locations:
     artifacts: str  # TFX's pipeline root
     checkpoints: str  # what an interrupted training goes on from
     schema_file: str  # curated or accepted schema; "" where there is none
+    schema_digest: str = ""  # of what is in it, for TFX's cache
 
     @property
     def pipeline_name(self) -> str:
@@ -148,13 +149,12 @@ def _check_data(
     schema: SchemaGen,
     baseline: ServingBaseline,
 ) -> list[BaseNode]:
-    file = locations.schema_file
     reference = ReferenceSchema(
         inferred=schema.outputs["schema"],
         ingestion=example_gen.outputs["ingestion"],
         baseline=baseline.outputs["baseline"],
-        schema_file=file,
-        schema_digest=file_digest(file),
+        schema_file=locations.schema_file,
+        schema_digest=locations.schema_digest,
         code_digest=code_digest("components.reference_schema", *_CONTRACT),
     )
     validator = ExampleValidator(

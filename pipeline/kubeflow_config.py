@@ -44,7 +44,8 @@ _OF_WORK = (
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
+_SECRET = re.compile(r"(?i)PASSW(OR)?D|SECRET|TOKEN|CREDENTIAL|COOKIE|WEBHOOK|(^|_)KEY$")
+_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/\s]*@")
 
 
 class GpuConfig(Settings):
@@ -124,9 +125,7 @@ class PlacementConfig(Settings):
     retry_seconds: int | None = Field(
         None, ge=0, description="wait before the first of them, doubled each time; null: 60"
     )
-    timeout_seconds: int | None = Field(
-        None, ge=1, description="of each try, from the pod's start; null: none"
-    )
+    timeout_seconds: int | None = Field(None, ge=1, description="of each pod; null: none")
 
     @field_validator("env")
     @classmethod
@@ -135,10 +134,11 @@ class PlacementConfig(Settings):
             if not re.match(_VARIABLE, name):
                 raise ValueError(f"'{name}' is no name of an environment variable")
             # A path to a mounted file, as GOOGLE_APPLICATION_CREDENTIALS is, tells nothing.
-            if _SECRET.search(name) and not content.startswith("/"):
+            secret = _SECRET.search(name) and not content.startswith("/")
+            if secret or _WITH_PASSWORD.search(content):
                 raise ValueError(
-                    f"'{name}' looks like a secret, and a compiled package can be read by many: "
-                    "put it in a Kubernetes Secret and name that in secret_env"
+                    f"'{name}' looks like a secret, and many can read a compiled package: put it "
+                    "in a Kubernetes Secret and name that in secret_env"
                 )
         return value
 

@@ -26,6 +26,7 @@ from pipeline import metadata, node_events
 from pipeline.build import Locations, create_pipeline
 from pipeline.clean import clear_strange_artifacts
 from pipeline.config import PipelineConfig
+from pipeline.digests import file_digest
 from pipeline.failures import failed_outcome
 from pipeline.layout import Output, RunFolder
 from pipeline.masked_log import passwords_masked
@@ -107,6 +108,7 @@ def _locations(config: PipelineConfig, output: Output, data: str) -> Locations:
         artifacts=str(output.artifacts),
         checkpoints=str(output.checkpoints),
         schema_file=schema,
+        schema_digest=file_digest(schema),
     )
 
 

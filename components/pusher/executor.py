@@ -19,13 +19,14 @@ from components.pusher.kept import BASELINE, kept_files
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.serving_baseline.executor import judged_state
 
-NEW_PROPERTY = "newly_pushed"  # 0 where the very model serves already
+NEW_PROPERTY = "newly_pushed"  # 0 where an earlier run has pushed this very model
 DESTINATION_PROPERTY = "pushed_destination"  # TFX's own name for it
 WITHHELD_PROPERTY = "withheld"  # why a blessed model was not pushed
 SCHEMA = "schema"
 EVALUATION = "evaluation"
 FACTS = "facts"  # these two within custom_config
 KEEP = "keep"
+RUN = "run_id"  # within the facts
 KUBERNETES = "kubernetes"
 
 
@@ -73,6 +74,8 @@ class Executor(tfx_executor.Executor):
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
                 extra=kept_files(input_dict, Path(self.GetModelPath(input_dict))),
             )
+            # A task that is tried again finds what its former attempt has published.
+            new = new or version.facts.get(RUN) == config[FACTS][RUN]
         except PushWithheldError as error:
             self._MarkNotPushed(pushed)
             pushed.set_string_custom_property(WITHHELD_PROPERTY, str(error))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
+from tfx.dsl.io import fileio
 from tfx.types.artifact import CUSTOM_PROPERTIES_PREFIX, Artifact
 
 MOUNTS_VARIABLE = "EFFNET_KFP_MOUNTS"
@@ -54,6 +55,13 @@ def read_artifact(
     for key, value in described.get("metadata", {}).items():
         _set_property(artifact, key, value)
     return artifact
+
+
+def clear(artifact: Artifact) -> None:
+    """Empties an artifact: an attempt that was cut off has left parts of it, as on Vertex AI."""
+    if fileio.isdir(artifact.uri) and fileio.listdir(artifact.uri):
+        fileio.rmtree(artifact.uri)
+        fileio.makedirs(artifact.uri)
 
 
 def _set_property(artifact: Artifact, key: str, value: Any) -> None:

@@ -101,9 +101,9 @@ def _compile(config: PipelineConfig, legacy: bool) -> dict[str, Any]:
     cures.switch_caching_off(spec)
     cures.drop_digests(spec, dialect)
     cures.end_early(spec, dialect)
-    _set_retries(config, spec)
     cures.put_before_exit(spec)
     cures.add_exit(spec, kubeflow.image, FINISH)
+    _set_retries(config, spec, "vertex" if legacy else "kfp")
     told = config.model_dump_json(by_alias=True)
     cures.add_parameters(spec, dialect, run_parameters(config), kubeflow.output, told)
     cures.add_handover(spec, dialect, config.beam.handover)
@@ -140,8 +140,8 @@ def locations(config: PipelineConfig) -> Locations:
     )
 
 
-def _set_retries(config: PipelineConfig, spec: dict[str, Any]) -> None:
-    for node, task in spec["root"]["dag"]["tasks"].items():
-        policy = platform.retry_policy(config.kubeflow.placement_of(node))
+def _set_retries(config: PipelineConfig, spec: dict[str, Any], target: Target) -> None:
+    for node, task in cures.every_task(spec).items():
+        policy = platform.retry_policy(config.kubeflow.placement_of(node), target)
         if policy:
             task["retryPolicy"] = policy

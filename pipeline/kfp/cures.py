@@ -201,6 +201,12 @@ def add_exit(spec: Spec, image: str, command: list[str]) -> None:
     }
 
 
+def every_task(spec: Spec) -> dict[str, Spec]:
+    """Returns the tasks of all nodes, and the exit task, by their names."""
+    exit_task = spec["root"]["dag"]["tasks"][EXIT_TASK]
+    return {**spec["components"][INNER]["dag"]["tasks"], EXIT_TASK: exit_task}
+
+
 def add_parameters(
     spec: Spec, dialect: Dialect, parameters: Iterable[RunParameter], output: str, config: str
 ) -> None:
@@ -216,8 +222,7 @@ def add_parameters(
         output: the output folder.
         config: the compiled configuration as JSON, for the exit task.
     """
-    inner = spec["components"][INNER]
-    tasks = {**inner["dag"]["tasks"], EXIT_TASK: spec["root"]["dag"]["tasks"][EXIT_TASK]}
+    inner, tasks = spec["components"][INNER], every_task(spec)
     for node, task in tasks.items():
         for name, value in {**RUN_CONSTANTS, "output": output}.items():
             _give(spec, dialect, (node, task), name, value, dialect.constant(value))

@@ -154,9 +154,12 @@ def run(task: Task) -> Outputs:
 
 
 def _execute(task: Task, given: dict[str, Any], scratch: Path, at_address: bool = False) -> Outputs:
-    from pipeline.kfp.artifacts import properties
+    from pipeline.kfp.artifacts import clear, properties
 
     inputs, outputs = (_artifacts(task, side, at_address) for side in ("inputs", "outputs"))
+    for key, described in task.described("outputs").items():
+        if not described["uri"].startswith("/"):  # where others of a TFJob may be at work
+            clear(outputs[key][0])
     executor = _executor(task, scratch)
     _bound_batches()
     executor.Do(inputs, outputs, given)

@@ -145,8 +145,11 @@ def _failure(
     silent = planned[reached + 1 : reached + 2] or planned[-1:]
     message = (
         f"{silent[0]} left no word of itself: its pod was killed (most often because memory ran "
-        "out), was stopped, or never started. Kubeflow's page of the run and the pod's events tell"
+        "out), was stopped, or never started"
     )
+    if reached >= 0:
+        message += f" (not even, if Kubeflow could not store what {planned[reached]} had made)"
+    message += ". Kubeflow's page of the run and the pod's events tell"
     return Failure(kind="fault", message=message)
 
 

@@ -11,6 +11,9 @@ from pipeline.kubeflow_config import KubeflowConfig, PlacementConfig
 
 _TPU_RESOURCE = "google.com/tpu"
 _RETRY_SECONDS = 60
+# Of all attempts of a task together. Argo counts from the first one's start: when that time is up,
+# it ends the one that is at work, and begins no other. Vertex AI takes an hour at most.
+_ATTEMPTS_SECONDS = {"kfp": 365 * 24 * 3600, "vertex": 3600}
 # Vertex AI has machines of its own choosing; these can't be told to it.
 _NOT_ON_VERTEX = (
     "cpu_request",
@@ -44,8 +47,8 @@ def _accelerator(resource: str, count: int) -> dict[str, str]:
     return {"resourceType": resource, "resourceCount": str(count)}
 
 
-def retry_policy(placement: PlacementConfig) -> dict[str, Any]:
-    """Returns the `retryPolicy` of a task; empty where it has none."""
+def retry_policy(placement: PlacementConfig, target: str) -> dict[str, Any]:
+    """Returns the `retryPolicy` of a task, for kfp or vertex; empty where it has none."""
     if not placement.retries:
         return {}
     wait = _RETRY_SECONDS if placement.retry_seconds is None else placement.retry_seconds
@@ -53,7 +56,7 @@ def retry_policy(placement: PlacementConfig) -> dict[str, Any]:
         "maxRetryCount": placement.retries,
         "backoffDuration": f"{wait}s",
         "backoffFactor": 2.0,
-        "backoffMaxDuration": "3600s",
+        "backoffMaxDuration": f"{_ATTEMPTS_SECONDS[target]}s",
     }
 
 

@@ -23,6 +23,8 @@ _ENABLED = "ENABLED"
 _MADE_WITH = "by effnet schedule, as the service account "
 _DEFAULT_ACCOUNT = "of Kubeflow's choice"
 _PAGE = 100
+_AT_ONCE = 1
+_MISSED = {True: "are not made up for", False: "are made up for"}  # by KFP's no_catchup
 
 
 def find(kubeflow: Kubeflow, name: str | None = None) -> list[Any]:
@@ -65,16 +67,17 @@ def replace(kubeflow: Kubeflow, order: Order, cron: str, note: Note) -> list[str
         ClusterError: if Kubeflow refuses, naming the mend.
         UnavailableError: if it stays unavailable.
     """
-    former = find(kubeflow, order.name)
+    experiment, former = experiment_id(kubeflow, order.experiment), find(kubeflow, order.name)
     enabled = [old for old in former if old.status == _ENABLED]
     base = next(iter([*enabled, *former]), None)
-    changed = ["it is new"] if base is None else changes(base, order, cron)
+    changed = ["it is new"] if base is None else changes(base, order, cron, experiment)
     if not changed and len(enabled) == 1:
         for old in former:
             if old is not base:
                 _retire(kubeflow, old, note)
         return []
-    new = _create(kubeflow, order, cron, {old.recurring_run_id for old in former})
+    known = {old.recurring_run_id for old in former}
+    new = _create(kubeflow, order, cron, experiment, known)
     try:
         for old in enabled:
             _switch(kubeflow, old.recurring_run_id, on=False)
@@ -105,12 +108,23 @@ def remove(kubeflow: Kubeflow, name: str, note: Note) -> None:
         _retire(kubeflow, each, note)
 
 
-def changes(former: Any, order: Order, cron: str) -> list[str]:
-    """Returns in words what a schedule would have that the former one has not."""
+def changes(former: Any, order: Order, cron: str, experiment: str) -> list[str]:
+    """Returns in words what a schedule would have that the former one has not.
+
+    Args:
+        former: KFP's recurring run.
+        order: what the other one starts.
+        cron: when, as KFP has it.
+        experiment: KFP's id of the order's.
+    """
     old, new = Package.told(former.pipeline_spec), order.package
     told = former.runtime_config.parameters if former.runtime_config else None
+    shown_in = order.experiment if former.experiment_id == experiment else "another"
     cells: list[tuple[str, Any, Any]] = [
         ("cron", from_kubeflow(_cron(former)), from_kubeflow(cron)),
+        ("runs at once", str(former.max_concurrency), str(_AT_ONCE)),
+        ("missed runs", _MISSED[bool(former.no_catchup)], _MISSED[True]),
+        ("experiment", shown_in, order.experiment),
         ("service account", _account(former), order.service_account or _DEFAULT_ACCOUNT),
     ]
     if old is None:
@@ -175,9 +189,8 @@ def _same(old: Package, new: Package) -> bool:
     return parsed(old) == parsed(new)
 
 
-def _create(kubeflow: Kubeflow, order: Order, cron: str, known: set[str]) -> str:
+def _create(kubeflow: Kubeflow, order: Order, cron: str, experiment: str, known: set[str]) -> str:
     """Makes the schedule, switched off, and returns its id."""
-    experiment = experiment_id(kubeflow, order.experiment)
 
     def make(client: Any) -> str:
         made = client.create_recurring_run(
@@ -185,7 +198,7 @@ def _create(kubeflow: Kubeflow, order: Order, cron: str, known: set[str]) -> str
             order.name,
             description=f"{_MADE_WITH}{order.service_account or _DEFAULT_ACCOUNT}",
             cron_expression=cron,
-            max_concurrency=1,
+            max_concurrency=_AT_ONCE,
             no_catchup=True,
             params=order.arguments,
             pipeline_package_path=str(order.package.path),

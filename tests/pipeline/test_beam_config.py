@@ -101,3 +101,9 @@ def test_dataflow_gets_what_a_job_needs():
 def test_what_a_runner_lacks_is_told(settings, told):
     with pytest.raises(ConfigError, match=told):
         BeamConfig.parse(settings)
+
+
+def test_an_argument_that_is_a_secret_is_refused_and_not_shown():
+    with pytest.raises(ConfigError, match="--s3_secret_access_key looks like a secret") as error:
+        BeamConfig.parse({"extra_arguments": ["--s3_secret_access_key=hunter2"]})
+    assert "hunter2" not in str(error.value)

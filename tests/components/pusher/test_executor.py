@@ -124,6 +124,17 @@ def test_a_push_that_the_cluster_does_not_take_fails_and_may_be_tried_again(api,
     assert push().get_string_custom_property("pushed_version") == "2"
 
 
+def test_what_a_killed_attempt_of_this_run_published_is_withdrawn_as_well(api, push, tmp_path):
+    model = tmp_path / "published"
+    model.mkdir()
+    (model / "saved_model.pb").write_text("one")
+    publish(model, tmp_path / "classifier", schema=None, facts={"run_id": "1"})
+    api.bad["pvc://models/classifier/1"] = "fails"
+    with pytest.raises(RolloutError, match="Version 1 was withdrawn"):
+        push("one")
+    assert versions_at(str(tmp_path / "classifier")).serving() is None
+
+
 def test_old_versions_stay_until_the_new_one_is_live(api, push, tmp_path):
     """Here the oldest one serves in the cluster, as where a rollback did not reach it."""
     for content in ("one", "two"):

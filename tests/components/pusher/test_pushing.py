@@ -46,7 +46,16 @@ def baseline(tmp_path, model_dir, monkeypatch):
 def push(tmp_path, model_dir, evaluation, statistics):
     """Runs the executor for a model of a given content; returns its artifact."""
 
-    def do(content, baseline, blessed=1, keep=None, learnt=None, weights="imagenet", answers=1):
+    def do(
+        content,
+        baseline,
+        blessed=1,
+        keep=None,
+        learnt=None,
+        weights="imagenet",
+        answers=1,
+        run=None,
+    ):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model-{content}")
         saved = Path(model.uri) / "Format-Serving"
@@ -88,7 +97,9 @@ def push(tmp_path, model_dir, evaluation, statistics):
             {"pushed_model": [pushed]},
             {
                 "push_destination": proto_utils.proto_to_json(destination),
-                "custom_config": json_utils.dumps({"facts": {"run_id": content}, "keep": keep}),
+                "custom_config": json_utils.dumps(
+                    {"facts": {"run_id": run or content}, "keep": keep}
+                ),
             },
         )
         return pushed
@@ -118,6 +129,18 @@ def test_each_model_judged_against_what_serves_is_pushed(push, baseline, model_d
     ]
     assert pushed.get_string_custom_property(executor.DESTINATION_PROPERTY) == str(model_dir / "3")
     assert found[1].facts["pushed_at"].endswith("+00:00")
+
+
+def test_a_task_that_is_tried_again_has_pushed_what_its_former_attempt_did(
+    push, baseline, model_dir
+):
+    nothing = baseline()
+    push("one", nothing, run="this")
+    again = push("one", nothing, run="this")
+    assert again.get_int_custom_property(executor.NEW_PROPERTY) == 1
+    another = push("one", baseline(), run="another")
+    assert another.get_int_custom_property(executor.NEW_PROPERTY) == 0
+    assert [version.number for version in list_versions(model_dir)] == [1]
 
 
 def test_what_a_model_has_learnt_from_is_kept_with_it(push, baseline, model_dir):

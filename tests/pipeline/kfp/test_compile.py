@@ -202,6 +202,28 @@ def test_nothing_of_the_machine_that_compiles_is_in_the_package(tasks):
                 assert not any(digests)
 
 
+def test_a_training_of_many_hours_is_tried_again():
+    """Argo ends all attempts when this time has passed since the first one's start."""
+    config = configured(placement={"retries": 1}, output="gs://bucket/output")
+    spec = next(yaml.safe_load_all(kfp_package(config)))
+    policy = spec["components"][INNER]["dag"]["tasks"]["Trainer"]["retryPolicy"]
+    assert int(policy["backoffMaxDuration"].rstrip("s")) > 30 * 24 * 3600
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    job = json.loads(vertex_package(config))["pipelineSpec"]
+    policy = job["components"][INNER]["dag"]["tasks"]["Trainer"]["retryPolicy"]
+    assert policy["backoffMaxDuration"] == "3600s", "its limit"
+
+
+def test_compiling_asks_no_object_store(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    config = configured(output="s3://bucket/output", data="gs://bucket/images")
+    spec = next(yaml.safe_load_all(kfp_package(config)))
+    given = spec["components"][INNER]["dag"]["tasks"]["ReferenceSchema"]["inputs"]["parameters"]
+    place = given["schema_file"]["runtimeValue"]["constant"]
+    assert place == "s3://bucket/output/schema/classifier.pbtxt"
+
+
 @functools.cache
 def conditional_packages():
     given = CONFIG.model_dump(by_alias=True, mode="json")
@@ -250,7 +272,7 @@ def test_placement_is_written_where_the_backend_reads_it():
             "secret_env": [{"secret": "s3", "keys": {"id": "AWS_ACCESS_KEY_ID"}}],
             "secret_volumes": [{"secret": "ca", "path": "/ca"}],
         },
-        nodes={"Trainer": own, "finish": {"retries": 0}},
+        nodes={"Trainer": own, "ServingBaseline": {"retries": 0}},
         image_pull_secrets=["registry"],
         timeout_seconds=86400,
     )
@@ -267,7 +289,8 @@ def test_placement_is_written_where_the_backend_reads_it():
     tasks = {**spec["components"][INNER]["dag"]["tasks"], **spec["root"]["dag"]["tasks"]}
     assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 3
     assert tasks["Pusher"]["retryPolicy"]["maxRetryCount"] == 1
-    assert "retryPolicy" not in tasks[EXIT_TASK]
+    assert tasks[EXIT_TASK]["retryPolicy"]["maxRetryCount"] == 1
+    assert "retryPolicy" not in tasks["ServingBaseline"]
     kubernetes = platform["platforms"]["kubernetes"]
     assert kubernetes["pipelineConfig"] == {"activeDeadlineSeconds": 86400}
     told = kubernetes["deploymentSpec"]["executors"]["Trainer_executor"]

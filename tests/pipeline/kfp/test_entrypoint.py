@@ -119,6 +119,13 @@ def test_a_task_leaves_the_properties_of_its_outputs_and_its_record(pod):
     assert (record.state, record.error, record.facts) == ("done", None, {"trained_splits": None})
 
 
+def test_what_a_cut_off_attempt_has_left_in_the_outputs_is_removed(pod):
+    """On Vertex AI they are in the bucket itself."""
+    (pod.folder("baseline") / "beam-temp").mkdir(parents=True)
+    entrypoint.main(pod.command("ServingBaseline", outputs=["baseline"], model_dir="/nowhere"))
+    assert list(pod.folder("baseline").iterdir()) == []
+
+
 def test_the_log_of_a_task_that_fails_ends_with_the_reason(pod, capfd):
     outputs = ["examples", "ingestion"]
     with pytest.raises(SystemExit) as ended:

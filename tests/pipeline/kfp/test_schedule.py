@@ -171,6 +171,18 @@ def test_a_changed_pipeline_is_told_without_a_changed_image(effnet, schedule, ba
     assert "the pipeline itself" in result.stdout
 
 
+def test_what_somebody_has_set_otherwise_is_set_right(schedule, backend):
+    schedule(*MONDAYS)
+    backend.schedules[0] |= {"max_concurrency": "10", "no_catchup": False}
+    told = schedule(*MONDAYS, "--experiment", "other").stdout
+    assert "runs at once: 10 -> 1" in told
+    assert "missed runs: are made up for -> are not made up for" in told
+    assert "experiment: another -> other" in told
+    (left,) = backend.schedules
+    assert left["experiment_id"] == backend.experiments[-1]["experiment_id"]
+    assert "is as it was" in schedule(*MONDAYS, "--experiment", "other").stdout
+
+
 def test_a_schedule_of_an_uploaded_pipeline_is_replaced(schedule, backend):
     schedule(*MONDAYS)
     backend.schedules[0]["pipeline_spec"] = None
