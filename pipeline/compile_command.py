@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +17,7 @@ from pipeline.config import PipelineConfig
 from pipeline.kubeflow_config import EXIT_TASK, KubeflowConfig
 from pipeline.notify_config import WEBHOOK_VARIABLE
 from pipeline.options import effective_config
+from pipeline.quiet_import import import_quietly
 from pipeline.terminal import make_display
 from trainer.config import WEIGHTS
 
@@ -74,9 +74,8 @@ def compile_to(config: PipelineConfig, target: Target, file: Path) -> None:
         )
     if not file.parent.is_dir():
         raise OutputError(f"--output '{file}': there is no folder '{file.parent}'; make it first")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.argv[1:] = []  # which KServe parses when it is imported
-    compiler = importlib.import_module("pipeline.kfp.compile")
+    compiler = import_quietly("pipeline.kfp.compile")
     try:
         compiler.compile_package(config, target, file)
     except OSError as error:

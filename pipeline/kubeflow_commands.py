@@ -224,6 +224,8 @@ def _wait(kubeflow: "Kubeflow", run_id: str, output: str, display: Display, as_j
         summary = None
     if summary is None:
         return _tell_state(run, display, as_json)
+    if run.state != "SUCCEEDED" and summary.exit_status == 0:
+        display.note(f"warning: to Kubeflow the run is {run.state}: see its page for the reason")
     print_verdict(make_console(_people(as_json)), summary, None)
     if as_json:
         print(summary.to_json())

@@ -3,8 +3,6 @@
 TensorFlow and Beam are imported only once everything that can be said without them is said.
 """
 
-import importlib
-import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +18,7 @@ from components.batch_scoring.model import find_model
 from components.errors import InputError, OutputError
 from pipeline.config import PipelineConfig
 from pipeline.preflight import check_reachable
+from pipeline.quiet_import import import_quietly
 from pipeline.summary import EXIT_INPUT
 from pipeline.terminal import STYLES, duration, printable
 
@@ -102,7 +101,7 @@ def classify(models: Path, files: Sequence[str], config: PipelineConfig) -> Pred
                 f"'{file}' is a folder: name image files, or --output scores{_SUFFIX} to score "
                 "all images below one folder"
             )
-    _import_tensorflow()
+    import_quietly("tensorflow")
     from components.batch_scoring.classifier import Classifier
 
     answers = Classifier(model, config.data).answers(as_given(files))
@@ -143,7 +142,7 @@ def score(
     model = find_model(models)
     found = list_folder(Path(folders[0]).expanduser())
     say(f"{len(found.images)} images and {len(found.shards)} files of TFRecords, by {model}")
-    _import_tensorflow()
+    import_quietly("tensorflow")
     from components.batch_scoring.scoring import score_folder
 
     counts = score_folder(found, model, output, config.data, config.beam.arguments)
@@ -187,20 +186,6 @@ def _check_place(output: Path, force: bool) -> None:
         raise OutputError(f"--output '{output}' is there already: add --force to replace it")
     if not os.access(output.parent, os.W_OK):
         raise OutputError(f"--output '{output}': the folder '{output.parent}' is not writable")
-
-
-def _import_tensorflow() -> None:
-    """Imports it without its greetings, which heed no log level, and without Beam's warnings."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.ERROR)
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        importlib.import_module("tensorflow")
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -68,6 +68,10 @@ class _Dumper(yaml.SafeDumper):
         style = '"' if text[:1] in "+-.0123456789" and text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
+    def ignore_aliases(self, data: Any) -> bool:
+        """Writes what is the same twice, as people read it."""
+        return True
+
 
 _Dumper.add_representer(str, _Dumper.represent_text)
 

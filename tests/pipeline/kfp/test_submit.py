@@ -156,6 +156,8 @@ def test_waiting_ends_with_the_verdict_of_the_summary(
     assert (told["verdict"], told["kubeflow_run"]) == (verdict, RUN)
     assert result.stderr.count("state running") == 1
     assert verdict in result.stderr
+    # Its last task may have failed after its model went live.
+    assert ("to Kubeflow the run is FAILED" in result.stderr) == (status == 0)
     if verdict == "failed" and status == 1:
         assert f"logs of its tasks in Kubeflow, run {RUN}" in result.stderr
 
