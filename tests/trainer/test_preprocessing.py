@@ -54,7 +54,7 @@ def test_images_of_the_right_size_are_unchanged():
 
 
 def test_transformed_examples_hold_the_pixels(transformed):
-    from tests.trainer.conftest import raw_examples
+    from tests.transformed import raw_examples
 
     index = index_examples([str(transformed.train / "*")], features.TRAIN)
     pixels = np.concatenate([batch.numpy() for batch in read_pixels(index, 5)])
