@@ -164,6 +164,7 @@ def _check_data(
         ingestion=example_gen.outputs["ingestion"],
         schema=reference.outputs["reference"],
         anomalies=validator.outputs["anomalies"],
+        statistics=statistics.outputs["statistics"],
         settings=config.data_schema,
         code_digest=code_digest("components.data_check", *_CONTRACT),
     )

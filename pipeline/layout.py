@@ -3,7 +3,8 @@
     OUTPUT/
         serving/<model name>/<version>/   what serving systems watch
         schema/<model name>.pbtxt         a schema that a person accepted
-        runs/<run id>/                    a run's configuration, events, log and summary
+        runs/<run id>/                    a run's configuration, events, log, summary, and what its
+                                          data check found
         metadata.sqlite                   ML Metadata, unless a database keeps it
         artifacts/                        what TFX's nodes produced; their cache answers from here
         checkpoints/                      where an interrupted training goes on from

@@ -1,18 +1,22 @@
 """`effnet schema`: what the data departs from, and what is let in."""
 
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import typer
 
+from components.store import is_remote, open_store
 from pipeline.cli_parts import ConfigOption, OutputOption, SetOption, WaitOption, errors_told
 from pipeline.config import PipelineConfig
 from pipeline.layout import Output
 from pipeline.lock import hold
 from pipeline.options import effective_config
+from pipeline.served import Served, served_at
 from pipeline.terminal import make_display
 
 schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
@@ -22,10 +26,10 @@ schema_app = typer.Typer(help="The schema that new data is checked against.", no
 def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOption = None) -> None:
     """Show how the last run's data departs from the schema in force."""
     with errors_told():
-        place = Output.existing(output)
+        place = served_at(output)
         settings = settings_of_last_run(place, config, sets)
         display, schema_commands = make_display(sys.stdout, verbose=False), _schema_commands()
-        for line in schema_commands.diff(place, settings) or ["no difference"]:
+        for line in schema_commands.diff(open_store(place.address), settings) or ["no difference"]:
             display.note(line)
 
 
@@ -38,11 +42,21 @@ def schema_accept(
 ) -> None:
     """Take a schema that the last run's data follows as the one in force from now on."""
     with errors_told():
-        place = Output.existing(output)
+        place = served_at(output)
         settings = settings_of_last_run(place, config, sets)
         display, schema_commands = make_display(sys.stdout, verbose=False), _schema_commands()
-        with hold(place.lock, "effnet schema accept", wait, display.note):
-            display.note(f"wrote {schema_commands.accept(place, settings)}")
+        with _held(place, wait, display.note):
+            written = schema_commands.accept(open_store(place.address), settings)
+            display.note(f"wrote {written}")
+
+
+def _held(
+    place: Served, wait: float, note: Callable[[str], None]
+) -> contextlib.AbstractContextManager[object]:
+    """A bucket has no lock: runs on a cluster take none, and a schema is replaced at once."""
+    if is_remote(place.address):
+        return contextlib.nullcontext()
+    return hold(Output.at(place.address).lock, "effnet schema accept", wait, note)
 
 
 def _schema_commands() -> ModuleType:
@@ -52,8 +66,10 @@ def _schema_commands() -> ModuleType:
 
 
 def settings_of_last_run(
-    place: Output, config: Path | None, sets: list[str] | None
+    place: Served, config: Path | None, sets: list[str] | None
 ) -> PipelineConfig:
-    """Returns settings: where no file is named, the last run's tell which model and store it is."""
-    written = [run.config for run in place.all_runs() if run.config.is_file()]
-    return effective_config(config or (written[-1] if written else None), sets or ())
+    """Returns settings: where no file is named, the last run's tell which model it is."""
+    if config is None:
+        for newest in place.configs():  # read while it is there: that of a bucket is a copy
+            return effective_config(newest, sets or ())
+    return effective_config(config, sets or ())

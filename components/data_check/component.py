@@ -23,6 +23,7 @@ class DataCheckSpec(ComponentSpec):
         "ingestion": ChannelParameter(type=simple_artifacts.File),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
     }
     OUTPUTS: ClassVar = {"findings": ChannelParameter(type=simple_artifacts.File)}
 
@@ -38,6 +39,7 @@ class DataCheck(base_component.BaseComponent):
         ingestion: types.BaseChannel,
         schema: types.BaseChannel,
         anomalies: types.BaseChannel,
+        statistics: types.BaseChannel,
         settings: SchemaConfig,
         code_digest: str,
     ):
@@ -47,6 +49,7 @@ class DataCheck(base_component.BaseComponent):
             ingestion: channel of one File, by ImageExampleGen.
             schema: channel of one Schema, by ReferenceSchema.
             anomalies: channel of one ExampleAnomalies.
+            statistics: channel of one ExampleStatistics, which an accepted schema allows.
             settings: what stops the run.
             code_digest: of this package's sources; part of the cache key.
         """
@@ -55,6 +58,7 @@ class DataCheck(base_component.BaseComponent):
                 ingestion=ingestion,
                 schema=schema,
                 anomalies=anomalies,
+                statistics=statistics,
                 settings=settings.model_dump_json(),
                 code_digest=code_digest,
                 findings=types.Channel(type=simple_artifacts.File),

@@ -1,10 +1,13 @@
 """Puts what is wrong with the data into words, and stops or warns."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx import types
 from tfx.dsl.components.base import base_executor
@@ -13,12 +16,14 @@ from tfx.utils import io_utils
 
 from components import features, run_events
 from components.data_check.config import SchemaConfig
+from components.data_check.record import FILES, Check
 from components.errors import DataError
 from components.image_example_gen.report import Report, read_report
-from components.reference_schema.executor import known_classes, read_schema
+from components.reference_schema.executor import complete, known_classes, read_schema
 
 FINDINGS_FILE = "findings.json"
 _ANOMALIES_FILE = "SchemaDiff.pb"
+_STATISTICS_FILE = "FeatureStats.pb"
 _SHOWN = 5
 
 
@@ -31,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills the `findings` artifact.
+        """Fills the `findings` artifact, and leaves in the run's folder what was checked.
 
         Raises:
             DataError: with every finding, unless the settings say to warn only. Classes that
@@ -42,24 +47,50 @@ class Executor(base_executor.BaseExecutor):
         schema_dir = artifact_utils.get_single_uri(input_dict["schema"])
         schema = read_schema(Path(io_utils.get_only_uri_in_dir(schema_dir)))
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
+        check = Check(
+            images=report["images"],
+            reference=text_format.MessageToString(schema, as_utf8=True),
+            anomalies=tuple(anomaly_findings(read_anomalies(anomalies))),
+        )
+        statistics = artifact_utils.get_single_instance(input_dict["statistics"])
+        followed = followed_schema(report, schema, statistics)
+        run_dir = run_events.run_dir()
+        if run_dir is not None:
+            check.leave(run_dir, followed)
 
         fatal = list(untrainable(report))
-        findings = [
-            *class_findings(report, schema, settings),
-            *anomaly_findings(read_anomalies(anomalies)),
-        ]
+        findings = [*class_findings(check.images, schema, settings), *check.anomalies]
         if fatal or (findings and settings.on_anomaly == "stop"):
             raise DataError(_message(fatal + findings))
         for finding in findings:
             run_events.warn(finding)
-        target = Path(artifact_utils.get_single_uri(output_dict["findings"])) / FINDINGS_FILE
-        target.write_text(json.dumps(findings, ensure_ascii=False, indent=2), encoding="utf-8")
+        target = Path(artifact_utils.get_single_uri(output_dict["findings"]))
+        text = json.dumps(findings, ensure_ascii=False, indent=2)
+        (target / FINDINGS_FILE).write_text(text, encoding="utf-8")
+        check.leave(target, followed)
 
 
 def tell_again(folder: str) -> None:
     """Tells a run that takes the check from the cache what it found when it ran."""
     for finding in json.loads((Path(folder) / FINDINGS_FILE).read_text(encoding="utf-8")):
         run_events.warn(finding)
+    run_dir = run_events.run_dir()
+    if run_dir is not None:
+        for name in FILES:
+            shutil.copyfile(Path(folder) / name, run_dir / name)
+
+
+def followed_schema(report: Report, schema: schema_pb2.Schema, statistics: types.Artifact) -> str:
+    """Returns, in text format, a schema that the data follows.
+
+    Classes and values that are new come in, classes of which no image is left go.
+    """
+    for split in artifact_utils.decode_split_names(statistics.split_names):
+        uri = artifact_utils.get_split_uri([statistics], split)
+        found = tfdv.load_stats_binary(str(Path(uri) / _STATISTICS_FILE))
+        schema = tfdv.update_schema(schema, found)
+    seen = {name for images in report["images"].values() for name in images}
+    return text_format.MessageToString(complete(schema, sorted(seen)), as_utf8=True)
 
 
 def untrainable(report: Report) -> Iterator[str]:
@@ -75,13 +106,13 @@ def untrainable(report: Report) -> Iterator[str]:
 
 
 def class_findings(
-    report: Report, schema: schema_pb2.Schema, settings: SchemaConfig
+    images: Mapping[str, Mapping[str, int]], schema: schema_pb2.Schema, settings: SchemaConfig
 ) -> Iterator[str]:
-    """Yields classes that are new, gone, or have too few images."""
-    trained = report["images"].get(features.TRAIN, {})
+    """Yields classes that are new, gone, or have too few images, by their numbers in each split."""
+    trained = images.get(features.TRAIN, {})
     known = known_classes(schema)
     if known is not None:
-        seen = {name for split in report["images"].values() for name in split}
+        seen = {name for split in images.values() for name in split}
         if new := sorted(seen - known):
             yield (f"never seen before: {_names(new)} ('effnet schema accept' lets new classes in)")
         if gone := sorted(known - seen):

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from components.data_check.record import FILES as CHECK_FILES
 from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
 from components.store import open_store
 from pipeline.failures import failed_outcome
@@ -81,7 +82,7 @@ def _run_and_record(task: Task, scratch: Path) -> int:
         failure, status = _failure(error)
         traceback.print_exc()
     try:
-        _leave_record(task, started, failure, outputs, scratch / EVENTS_FILE)
+        _leave_record(task, started, failure, outputs, scratch)
     except Exception as error:
         traceback.print_exc()
         if failure is None:  # a run's summary must not lack what its tasks have found
@@ -106,9 +107,9 @@ def _failure(error: BaseException) -> tuple[Failure, int]:
 
 
 def _leave_record(
-    task: Task, started: float, failure: Failure | None, outputs: Outputs, events: Path
+    task: Task, started: float, failure: Failure | None, outputs: Outputs, scratch: Path
 ) -> None:
-    run = Run.of(task.parameters)
+    run, events = Run.of(task.parameters), scratch / EVENTS_FILE
     lines = events.read_text(encoding="utf-8").splitlines() if events.is_file() else []
     record = NodeRecord(
         node=task.node,
@@ -119,8 +120,11 @@ def _leave_record(
         events=tuple(json.loads(line) for line in lines),
         facts=collect(task.node, outputs),
     )
-    store = open_store(run.output).child("runs", run.id, NODES_FOLDER)
-    store.write_text(f"{task.node}.json", record.model_dump_json(indent=2))
+    folder = open_store(run.output).child("runs", run.id)
+    for name in CHECK_FILES:
+        if (scratch / name).is_file():
+            folder.put(scratch / name, name)
+    folder.child(NODES_FOLDER).write_text(f"{task.node}.json", record.model_dump_json(indent=2))
 
 
 def run(task: Task) -> Outputs:

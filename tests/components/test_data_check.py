@@ -38,7 +38,7 @@ def test_a_completed_schema_knows_classes_and_keeps_only_meant_domains(
 def test_classes_new_gone_and_too_small_are_named(schema: schema_pb2.Schema) -> None:
     found = list(
         class_findings(
-            report(train={"dress": 9, "scarf": 2}, test={"dress": 1}),
+            report(train={"dress": 9, "scarf": 2}, test={"dress": 1})["images"],
             schema,
             SchemaConfig(min_images_per_class=3),
         )
@@ -52,7 +52,7 @@ def test_classes_new_gone_and_too_small_are_named(schema: schema_pb2.Schema) -> 
 
 def test_good_data_has_no_findings(schema: schema_pb2.Schema) -> None:
     good = report(train={"dress": 9, "hat": 9}, val={"hat": 1}, test={"dress": 1})
-    assert list(class_findings(good, schema, SchemaConfig())) == []
+    assert list(class_findings(good["images"], schema, SchemaConfig())) == []
     assert list(untrainable(good)) == []
 
 

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import yaml
 from kfp import components as kfp_components
+from typer.testing import CliRunner
 
 from components.store import open_store
+from pipeline import cli
 from pipeline.kfp.compile import compile_package
 from pipeline.options import effective_config
 from tests import object_stores
@@ -202,3 +204,24 @@ def test_a_failed_task_is_tried_again_and_the_exit_task_tells_why(project: Proje
     assert {tasks[name].state for name in ("StatisticsGen", "Trainer", "Pusher")} == {OMITTED}
     assert summary["verdict"] == "failed"
     assert "nowhere" in summary["error"]["message"]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_new_class_ends_a_run_until_it_is_let_in(project: Project, tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "more", {"cat": 12, "dog": 12, "emu": 12}, first_seed=100)
+    bucket = open_store(project.output.rpartition("/")[0])
+    bucket.put(tmp_path / "more", "more")
+    run, summary = project.run(data=f"{bucket.address}/more")
+    assert (run.state, run.tasks["DataCheck"].state) == (FAILED, FAILED)
+    assert "never seen before: 'emu'" in summary["error"]["message"]
+
+    shown = CliRunner().invoke(cli.app, ["schema", "diff", "--output", project.output])
+    assert "never seen before: 'emu'" in shown.stdout
+    let_in = CliRunner().invoke(cli.app, ["schema", "accept", "--output", project.output])
+    assert let_in.exit_code == 0, let_in.output
+    schema = open_store(project.output).child("schema").read_text("classifier.pbtxt")
+    assert schema is not None
+    assert 'value: "emu"' in schema
+    again, summary = project.run(data=f"{bucket.address}/more")
+    assert again.tasks["DataCheck"].state == SUCCEEDED, failures(project, again)
+    assert summary["verdict"] in ("pushed", "refused")

@@ -25,6 +25,7 @@ from components import run_events
 from components.errors import DataError
 from components.image_example_gen.report import REJECTED_FILE
 from components.model_versions import list_versions, release, roll_back, serving_version
+from components.store import open_store
 from pipeline import local, schema_commands
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
@@ -280,8 +281,9 @@ def test_a_new_class_stops_the_run_until_it_is_accepted(
     write_data(project.data, ("blue", "red", "green"))
     with pytest.raises(DataError, match=r"never seen before: 'green'"):
         project.run_here(config)
-    assert any("'green'" in line for line in schema_commands.diff(project.output, config))
-    accepted = schema_commands.accept(project.output, config)
+    store = open_store(str(project.output.root))
+    assert any("'green'" in line for line in schema_commands.diff(store, config))
+    accepted = Path(schema_commands.accept(store, config))
     sets = ["splits.salt=other", "trainer.warm_start=serving"]
     outcome, progress = project.run_here(effective_config(project.config_file, sets))
     assert outcome.verdict == "pushed"

@@ -10,6 +10,7 @@ from pipeline import cli, demo, schema_app
 from pipeline.launch import launch
 from pipeline.lock import hold
 from pipeline.options import effective_config
+from pipeline.served import served_at
 
 # Runs the command once, then names the heavy modules that it imported.
 IMPORTS = """
@@ -234,6 +235,7 @@ def test_the_version_is_told(effnet):
 def test_schema_commands_go_by_what_the_last_run_went_by(effnet, child_plays, arguments, output):
     child_plays("pushed")
     assert effnet([*arguments, "--set", "serving.model_name=hats"]).exit_code == 0
-    settings = schema_app.settings_of_last_run(output, None, ["schema.on_anomaly=warn"])
+    place = served_at(str(output.root))
+    settings = schema_app.settings_of_last_run(place, None, ["schema.on_anomaly=warn"])
     assert settings.serving.model_name == "hats"
     assert settings.data_schema.on_anomaly == "warn"
