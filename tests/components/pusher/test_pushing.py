@@ -56,27 +56,13 @@ def push(tmp_path, model_dir, evaluation, statistics):
         answers=1,
         run=None,
     ):
-        model = standard_artifacts.Model()
-        model.uri = str(tmp_path / f"model-{content}")
-        saved = Path(model.uri) / "Format-Serving"
-        saved.mkdir(parents=True, exist_ok=True)
-        (saved / "saved_model.pb").write_text(content)
-        (saved / EXTRA).mkdir(exist_ok=True)
-        (saved / EXTRA / TRAINING_FILE).write_text(json.dumps({"weights": weights}))
-        ingestion = simple_artifacts.File()
-        ingestion.uri = str(tmp_path / f"ingestion-{content}")
-        Path(ingestion.uri).mkdir(exist_ok=True)
-        if learnt is not None:
-            table = Path(ingestion.uri) / learnt_images.FILE
-            table.write_bytes(learnt_images.to_bytes(images_of(learnt)))
+        model = model_of(tmp_path, content, weights)
+        ingestion = ingestion_of(tmp_path, content, learnt)
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", blessed)
         infra_blessing = standard_artifacts.InfraBlessing()
         infra_blessing.set_int_custom_property("blessed", answers)
-        schema = standard_artifacts.Schema()
-        schema.uri = str(tmp_path / "schema")
-        Path(schema.uri).mkdir(exist_ok=True)
-        (Path(schema.uri) / "schema.pbtxt").touch()
+        schema = schema_in(tmp_path / "schema")
         judged = standard_artifacts.ModelEvaluation()
         judged.uri = str(evaluation)
         pushed = standard_artifacts.PushedModel()
@@ -105,6 +91,36 @@ def push(tmp_path, model_dir, evaluation, statistics):
         return pushed
 
     return do
+
+
+def model_of(folder, content, weights):
+    """A model that is nothing but its content, and what its weights began from."""
+    model = standard_artifacts.Model()
+    model.uri = str(folder / f"model-{content}")
+    saved = Path(model.uri) / "Format-Serving"
+    (saved / EXTRA).mkdir(parents=True, exist_ok=True)
+    (saved / "saved_model.pb").write_text(content)
+    (saved / EXTRA / TRAINING_FILE).write_text(json.dumps({"weights": weights}))
+    return model
+
+
+def ingestion_of(folder, content, learnt):
+    """What ingestion left: the table of images, if there is one."""
+    ingestion = simple_artifacts.File()
+    ingestion.uri = str(folder / f"ingestion-{content}")
+    Path(ingestion.uri).mkdir(exist_ok=True)
+    if learnt is not None:
+        table = Path(ingestion.uri) / learnt_images.FILE
+        table.write_bytes(learnt_images.to_bytes(images_of(learnt)))
+    return ingestion
+
+
+def schema_in(folder):
+    schema = standard_artifacts.Schema()
+    schema.uri = str(folder)
+    folder.mkdir(exist_ok=True)
+    (folder / "schema.pbtxt").touch()
+    return schema
 
 
 def images_of(digits):
