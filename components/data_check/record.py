@@ -6,6 +6,9 @@ those of a node that fails, and a cluster keeps its own elsewhere.
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from components.errors import DataError
 from components.evaluator.verdict import Record
 from components.store import Store, open_store
 
@@ -33,10 +36,17 @@ class Check(Record):
         """Returns what is in a run's folder; None where no check has come to its end.
 
         Raises:
+            DataError: if it is damaged.
             StoreError: if it can't be read.
         """
         text = run.read_text(CHECK_FILE)
-        return None if text is None else cls.model_validate_json(text)
+        try:
+            return None if text is None else cls.model_validate_json(text)
+        except ValidationError:
+            raise DataError(
+                f"{run.address}/{CHECK_FILE} is damaged: remove it, and the run before counts, or "
+                "run again, which writes a new one"
+            ) from None
 
     def leave(self, folder: Path, followed: str) -> None:
         """Writes it, beside a schema that the data follows, in text format."""

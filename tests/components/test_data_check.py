@@ -1,12 +1,25 @@
 """What is wrong with the data, in words."""
 
+from pathlib import Path
+
+import pandas as pd
 import pytest
+import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tfx.types import standard_artifacts
 
 from components.data_check.config import SchemaConfig
-from components.data_check.executor import anomaly_findings, class_findings, untrainable
+from components.data_check.executor import (
+    anomaly_findings,
+    class_findings,
+    followed_schema,
+    untrainable,
+)
+from components.data_check.record import CHECK_FILE, FOLLOWED_FILE, Check
+from components.errors import DataError
 from components.reference_schema.executor import complete, known_classes
+from components.store import open_store
 
 INFERRED = """
 feature { name: "label" type: BYTES }
@@ -76,3 +89,39 @@ def test_anomalies_are_told_but_the_labels_values_only_once() -> None:
     assert list(anomaly_findings({"test": anomalies})) == [
         "feature 'cell_type' in 'test': unseen: thin"
     ]
+
+
+@pytest.fixture
+def statistics(tmp_path: Path) -> standard_artifacts.ExampleStatistics:
+    """Of a training split with a column's value that no schema knows yet."""
+    artifact = standard_artifacts.ExampleStatistics()
+    artifact.uri, artifact.split_names = str(tmp_path / "statistics"), '["train"]'
+    folder = Path(artifact.uri) / "Split-train"
+    folder.mkdir(parents=True)
+    rows = pd.DataFrame({"label": ["dress", "scarf"], "cell_type": ["mono", "thin"]})
+    found = tfdv.generate_statistics_from_dataframe(rows)
+    (folder / "FeatureStats.pb").write_bytes(found.SerializeToString())
+    return artifact
+
+
+def test_a_schema_that_the_data_follows_has_what_is_new(schema, statistics) -> None:
+    images = report(train={"dress": 1, "scarf": 1})
+    followed = text_format.Parse(followed_schema(images, schema, statistics), schema_pb2.Schema())
+    assert known_classes(followed) == {"dress", "scarf"}
+    (cells,) = [set(one.value) for one in followed.string_domain if one.name == "cell_type"]
+    assert cells == {"mono", "poly", "thin"}
+
+
+def test_what_a_check_leaves_is_read_again(tmp_path: Path) -> None:
+    check = Check(images={"train": {"hat": 3}}, reference="feature {}", anomalies=("odd",))
+    run = open_store(str(tmp_path))
+    assert Check.read(run) is None
+    check.leave(tmp_path, "followed")
+    assert Check.read(run) == check
+    assert run.read_text(FOLLOWED_FILE) == "followed"
+
+
+def test_a_damaged_record_is_told_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / CHECK_FILE).write_text('{"images": ')
+    with pytest.raises(DataError, match=f"{CHECK_FILE} is damaged: remove it"):
+        Check.read(open_store(str(tmp_path)))

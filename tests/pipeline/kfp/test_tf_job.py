@@ -115,12 +115,23 @@ def test_a_key_that_they_do_not_know_would_be_found(sdk, job, place):
     assert lost_keys(job, read(sdk, job)) == [".".join((*place, "unknownKey"))]
 
 
-def test_pods_are_valid(job):
-    for kind in ("Chief", "Worker"):
-        template = job["spec"]["tfReplicaSpecs"][kind]["template"]
-        metadata = {**template["metadata"], "name": "pod"}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+@pytest.mark.parametrize("kind", ["Chief", "Worker"])
+def test_pods_are_valid(job, kind):
+    template = job["spec"]["tfReplicaSpecs"][kind]["template"]
+    metadata = {**template["metadata"], "name": "pod"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    assert problem_of(pod) is None
+    pod["spec"]["containers"][0]["volumeMount"] = []
+    assert "volumeMount" in problem_of(pod)
+
+
+def problem_of(pod):
+    """What Kubernetes would find wrong with a pod, or None."""
+    try:
         kubernetes_validate.validate(pod, "1.33", strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return error.message
+    return None
 
 
 def test_each_pod_is_placed_as_the_trainer_is(job):
