@@ -70,8 +70,9 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 
 
 def _masked(received: object) -> str:
-    """Shows a value without the password of a URL, which must not reach a log."""
-    return re.sub(r"(://[^/@\s]*:)\S*@", r"\1***@", repr(received))
+    """Shows a value without the password, or the key alone, in a URL: it must not reach a log."""
+    user_info = r"://(?:([^/@\s:]*:)\S*|[^/@\s]*)@"
+    return re.sub(user_info, lambda found: f"://{found[1] or ''}***@", repr(received))
 
 
 def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:

@@ -116,19 +116,8 @@ class BeamConfig(Settings):
     def _known_runner(cls, value: str) -> str:
         return value if "." in value else nearest(value, RUNNERS, "Beam runner")
 
-    @field_validator("extra_arguments")
-    @classmethod
-    def _not_owned(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for argument in value:
-            name = argument.partition("=")[0]
-            if not re.fullmatch(r"--[a-z][a-z0-9_]*", name):
-                raise ValueError(f"an argument reads --name=value (received: '{argument}')")
-            if name in _OWNED:
-                raise ValueError(f"{name} is not allowed here: beam.{_OWNED[name]} sets it")
-        return value
-
     @model_validator(mode="after")
-    def _holds_no_secret(self) -> Self:
+    def _extra_arguments_are_allowed(self) -> Self:
         # Not by the field's own check, whose message shows what was received.
         for argument in self.extra_arguments:
             name = argument.partition("=")[0]
@@ -136,6 +125,12 @@ class BeamConfig(Settings):
                 raise ValueError(
                     f"extra_arguments: {name} looks like a secret, and these arguments are in the "
                     "log and in a compiled package: give it by the environment"
+                )
+            if not re.fullmatch(r"--[a-z][a-z0-9_]*", name):
+                raise ValueError(f"extra_arguments: an argument reads --name=value (received: '{name}')")
+            if name in _OWNED:
+                raise ValueError(
+                    f"extra_arguments: {name} is not allowed here: beam.{_OWNED[name]} sets it"
                 )
         return self
 

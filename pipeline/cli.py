@@ -8,7 +8,6 @@ run.
 `effnet predict`: 0; 2 also where an image named can't be read, or none of a folder.
 """
 
-import importlib
 import importlib.metadata
 import io
 import os

@@ -1,6 +1,5 @@
 """`effnet compile`: checks what a package needs before anything slow is imported."""
 
-import importlib
 import importlib.util
 import json
 import sys

@@ -24,8 +24,9 @@ def failed_outcome(error: BaseException) -> Outcome:
         if any(text in str(cause) for text in _DISK_FULL):
             return Outcome.failed(
                 "fault",
-                "the disk, or its quota, is full; free some space (effnet clean removes what old "
-                "runs left) and run again: finished nodes are taken from the cache "
+                "the disk, or its quota, is full; free some space and run again: on this machine "
+                "effnet clean removes what old runs left, and finished nodes are taken from the "
+                "cache; on a cluster the task's pod, or a volume of it, needs more "
                 f"({str(cause)[:1000]})",
             )
         cause = cause.__cause__ or cause.__context__

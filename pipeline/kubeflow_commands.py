@@ -76,7 +76,7 @@ def submit(
 ) -> None:
     """Start one run on the Kubeflow of KF_PIPELINES_ENDPOINT."""
     with _kubeflow(as_json):
-        settings = effective_config(config, sets or ())
+        settings = _settings(config, sets, package)
         display, kubeflow = _display(as_json), connect(namespace)
         with _order(settings, package, params, name, experiment, service_account) as order:
             from pipeline.kfp.submit import start
@@ -120,7 +120,7 @@ def schedule(
         from pipeline.kfp.cron import TIME_ZONE, next_time, to_kubeflow
 
         fields = to_kubeflow(cron)
-        settings = effective_config(config, sets or ())
+        settings = _settings(config, sets, package)
         note, kubeflow = _display(False).note, connect(namespace)
         with _order(settings, package, params, name, experiment, service_account) as order:
             from pipeline.kfp.schedule import replace
@@ -165,6 +165,15 @@ def delete_schedule(
         note(f"schedule '{name}' starts no more runs")
 
 
+def _settings(config: Path | None, sets: list[str] | None, package: Path | None) -> PipelineConfig:
+    if package is not None and (config is not None or sets):
+        raise ConfigError(
+            "--package is compiled already, so --config and --set change nothing of it: set what "
+            "it lists with --param, or leave out --package"
+        )
+    return effective_config(config, sets or ())
+
+
 @contextmanager
 def _kubeflow(as_json: bool = False) -> Iterator[None]:
     with errors_told(as_json):
@@ -188,7 +197,7 @@ def _order(
     with _compiled(settings, package) as file:
         read = Package.read(file)
         given = read.arguments(params or ())
-        shown = name or settings.serving.model_name
+        shown = name or read.model or settings.serving.model_name
         yield Order(read, given, shown, experiment, service_account)
 
 
@@ -211,16 +220,20 @@ def _wait(kubeflow: "Kubeflow", run_id: str, output: str, display: Display, as_j
 
     unreadable = runs.readable(output)
     if unreadable is not None:
-        display.note(f"warning: {unreadable}: only Kubeflow's own word of the run will be told")
+        display.note(
+            f"warning: {unreadable}: only Kubeflow's own word of the run will be told, unless the "
+            "run's summary is there by its end"
+        )
     try:
         run = runs.wait(kubeflow, run_id, display.note)
     except KeyboardInterrupt:
         display.note("no longer waiting; the run itself goes on")
         raise
     try:
-        summary = None if unreadable else runs.read_summary(output, run_id)
+        summary = runs.read_summary(output, run_id) if output else None
     except StoreError as error:
-        display.note(f"warning: {error}")
+        if unreadable is None:
+            display.note(f"warning: {error}")
         summary = None
     if summary is None:
         return _tell_state(run, display, as_json)

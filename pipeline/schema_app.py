@@ -1,12 +1,9 @@
 """`effnet schema`: what the data departs from, and what is let in."""
 
 import contextlib
-import importlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import typer
 
@@ -16,8 +13,11 @@ from pipeline.config import PipelineConfig
 from pipeline.layout import Output
 from pipeline.lock import hold
 from pipeline.options import effective_config
+from pipeline.quiet_import import import_quietly
 from pipeline.served import Served, served_at
 from pipeline.terminal import make_display
+
+_HEAVY = "pipeline.schema_commands"  # imports TensorFlow Data Validation
 
 schema_app = typer.Typer(help="The schema that new data is checked against.", no_args_is_help=True)
 
@@ -28,7 +28,10 @@ def schema_diff(output: OutputOption, config: ConfigOption = None, sets: SetOpti
     with errors_told():
         place = served_at(output)
         settings = settings_of_last_run(place, config, sets)
-        display, schema_commands = make_display(sys.stdout, verbose=False), _schema_commands()
+        display, schema_commands = (
+            make_display(sys.stdout, verbose=False),
+            import_quietly("pipeline.schema_commands"),
+        )
         for line in schema_commands.diff(open_store(place.address), settings) or ["no difference"]:
             display.note(line)
 
@@ -44,7 +47,10 @@ def schema_accept(
     with errors_told():
         place = served_at(output)
         settings = settings_of_last_run(place, config, sets)
-        display, schema_commands = make_display(sys.stdout, verbose=False), _schema_commands()
+        display, schema_commands = (
+            make_display(sys.stdout, verbose=False),
+            import_quietly("pipeline.schema_commands"),
+        )
         with _held(place, wait, display.note):
             written = schema_commands.accept(open_store(place.address), settings)
             display.note(f"wrote {written}")
@@ -57,12 +63,6 @@ def _held(
     if is_remote(place.address):
         return contextlib.nullcontext()
     return hold(Output.at(place.address).lock, "effnet schema accept", wait, note)
-
-
-def _schema_commands() -> ModuleType:
-    """Imports TensorFlow Data Validation, only now and without its greetings."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return importlib.import_module("pipeline.schema_commands")
 
 
 def settings_of_last_run(

@@ -141,14 +141,14 @@ def _failure(
     if has_verdict:
         return None
     left = {record.node for record in records}
-    reached = max((number for number, node in enumerate(planned) if node in left), default=-1)
-    silent = planned[reached + 1 : reached + 2] or planned[-1:]
+    # Not the one behind the last that left word: some run beside others.
+    silent = next((n for n, node in enumerate(planned) if node not in left), len(planned) - 1)
     message = (
-        f"{silent[0]} left no word of itself: its pod was killed (most often because memory ran "
-        "out), was stopped, or never started"
+        f"{planned[silent]} left no word of itself: its pod was killed (most often because memory "
+        "ran out), was stopped, or never started"
     )
-    if reached >= 0:
-        message += f" (not even, if Kubeflow could not store what {planned[reached]} had made)"
+    if silent:
+        message += f" (not even, if Kubeflow could not store what {planned[silent - 1]} had made)"
     message += ". Kubeflow's page of the run and the pod's events tell"
     return Failure(kind="fault", message=message)
 

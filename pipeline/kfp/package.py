@@ -1,5 +1,6 @@
 """A compiled package, as far as whoever starts it must understand it."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,8 +99,17 @@ class Package:
     @property
     def output(self) -> str:
         """The output folder that its last task writes the summary into; "" if there is none."""
+        return self._told_to_exit_task("output")
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that it trains; None if it does not tell its configuration."""
+        config = self._told_to_exit_task("config")
+        return json.loads(config)["serving"]["model_name"] if config else None
+
+    def _told_to_exit_task(self, name: str) -> str:
         task = self.spec["root"].get("dag", {}).get("tasks", {}).get(EXIT_TASK, {})
-        told = task.get("inputs", {}).get("parameters", {}).get(f"{PREFIX}output", {})
+        told = task.get("inputs", {}).get("parameters", {}).get(f"{PREFIX}{name}", {})
         return str(told.get("runtimeValue", {}).get("constant", ""))
 
     def arguments(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -128,13 +138,13 @@ class Package:
         kind = str(told.get("parameterType", "STRING"))
         if kind == "STRING":
             return name, value
+        # YAML takes 1e-3 for a text.
+        convert = {"NUMBER_DOUBLE": float, "NUMBER_INTEGER": int}.get(kind, yaml.safe_load)
         try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
+            parsed = convert(value)
+        except (ValueError, yaml.YAMLError):
             parsed = None
         wrong = not isinstance(parsed, _KINDS.get(kind, (object,)))
-        if kind.startswith("NUMBER"):
-            wrong = wrong or isinstance(parsed, bool) or not math.isfinite(parsed)
-        if wrong:
+        if wrong or (kind == "NUMBER_DOUBLE" and not math.isfinite(parsed)):
             raise ConfigError(f"--param {name}: expected a {kind}, received '{value}'")
         return name, parsed

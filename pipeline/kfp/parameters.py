@@ -47,11 +47,6 @@ class RunParameter:
     default: str | float
     nodes: tuple[str, ...]
 
-    @property
-    def kind(self) -> str:
-        """KFP's parameterType."""
-        return "STRING" if isinstance(self.default, str) else "NUMBER_DOUBLE"
-
 
 def run_parameters(config: PipelineConfig) -> list[RunParameter]:
     """Returns what a package compiled from a configuration lets each run set."""
@@ -144,11 +139,6 @@ def given_values(executor_input: Mapping[str, Any]) -> dict[str, Any]:
     inputs = executor_input.get("inputs", {})
     legacy = {key: next(iter(told.values())) for key, told in inputs.get("parameters", {}).items()}
     return {**legacy, **inputs.get("parameterValues", {})}
-
-
-def run_uuid(parameters: Mapping[str, Any]) -> str:
-    """Returns what tells a run from all others."""
-    return parameters[PREFIX + _UUID]
 
 
 def executor_properties(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +235,7 @@ def _with_force(compiled: int, run: Run) -> int:
 def _with_schema(address: str, run: Run) -> str:
     """Fetches the schema; the one that a person may have accepted need not be there."""
     folder, _, name = address.rpartition("/")
-    store = open_store(folder)
+    store = open_store(folder or "/")
     if store.exists(name):
         return str(store.fetch(name, Path(tempfile.mkdtemp())))
     if folder == f"{run.output}/{SCHEMA_FOLDER}":

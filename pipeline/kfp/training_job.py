@@ -18,7 +18,7 @@ from components import run_events
 from components.errors import EffnetError, InputError, TrainingJobError
 from components.kubernetes_api import ConflictError, Object, ObjectApi, connect, own_namespace
 from pipeline.kfp import tf_job
-from pipeline.kfp.parameters import PREFIX, WORKERS, Run, run_uuid
+from pipeline.kfp.parameters import PREFIX, WORKERS, Run
 from pipeline.kfp.staging import staged
 from pipeline.kfp.task import Task
 from pipeline.kfp.worker_pods import WorkerPods
@@ -58,7 +58,7 @@ def train(task: Task) -> None:
 
 def _name(task: Task) -> str:
     """Returns the same name for each attempt of a task, and for no other run's."""
-    digest = hashlib.sha256(run_uuid(task.parameters).encode()).hexdigest()
+    digest = hashlib.sha256(Run.of(task.parameters).uuid.encode()).hexdigest()
     return f"effnet-{task.node.lower()}-{digest[:16]}"
 
 

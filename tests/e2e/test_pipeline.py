@@ -20,13 +20,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from typer.testing import CliRunner
 
 from components import run_events
 from components.errors import DataError
 from components.image_example_gen.report import REJECTED_FILE
-from components.model_versions import list_versions, release, roll_back, serving_version
+from components.model_versions import list_versions, release, serving_version
 from components.store import open_store
-from pipeline import local, schema_commands
+from pipeline import cli, local, schema_commands
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.layout import Output, new_run_id
@@ -215,18 +216,18 @@ def test_a_run_that_looks_first_ends_where_there_is_nothing_to_learn(project: Pr
 
 @pytest.mark.usefixtures("first_run")
 def test_a_refused_model_is_not_pushed(project: Project) -> None:
-    """Trained anew at a rate that learns nothing, and judged beside the one that serves."""
+    """Trained anew at a rate that learns nothing: good enough alone, but not beside what serves."""
     stages = "trainer.stages=[{train: head, epochs: 1, learning_rate: 1.0e-9}]"
-    looks = "retrain.if_changed=true"
-    config = effective_config(project.config_file, [looks, stages, "gate.rules.0.min=0.99"])
+    rules = "gate.rules=[{metric: log_loss, max: 100}, {metric: accuracy, max_decline: 0.02}]"
+    config = effective_config(project.config_file, ["retrain.if_changed=true", stages, rules])
     outcome, progress = project.run_here(config)
     model_dir = project.output.serving("classifier")
     assert outcome.verdict == "refused"
     assert outcome.withheld is None
     assert outcome.pushed_path is None
     assert outcome.baseline is not None
-    failed = {(rule.slice, rule.bound.split()[0]) for rule in outcome.rules if not rule.passed}
-    assert (None, ">=") in failed
+    (failed,) = [rule for rule in outcome.rules if not rule.passed]
+    assert failed.bound.startswith(f">= serving {outcome.baseline['accuracy']:.4f}")
     assert outcome.retrain is not None
     assert outcome.retrain.reason == "settings of transform and trainer: other trainer.stages"
     assert states(progress)["Transform"] == "cached"
@@ -275,6 +276,23 @@ def test_a_search_goes_before_the_training(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("first_run")
+def test_a_better_model_replaces_the_one_that_serves(project: Project) -> None:
+    rules = "gate.rules=[{metric: log_loss, max: 0.7, max_decline: 0}]"
+    config = effective_config(project.config_file, ["trainer.stages.1.epochs=3", rules])
+    outcome, _ = project.run_here(config)
+    assert outcome.verdict == "pushed"
+    assert outcome.baseline is not None
+    assert outcome.metrics["log_loss"] < outcome.baseline["log_loss"]
+    assert serving_number(project) == 2
+
+
+def serving_number(project: Project) -> int:
+    version = serving_version(project.output.serving("classifier"))
+    assert version is not None
+    return version.number
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_new_class_stops_the_run_until_it_is_accepted(
     project: Project, config: PipelineConfig
 ) -> None:
@@ -293,7 +311,14 @@ def test_a_new_class_stops_the_run_until_it_is_accepted(
     assert any(f"has learnt from {outcome.seen} of" in warning for warning in progress.warnings)
     version = serving_version(project.output.serving("classifier"))
     assert version is not None
-    assert version.number == 2
+    assert version.number == 3
     assert version.schema is not None
     assert version.schema.read_text() == accepted.read_text()
-    assert roll_back(project.output.serving("classifier")).number == 1
+
+
+def test_a_person_goes_back(project: Project) -> None:
+    """From what the tests before have pushed."""
+    where = ["--output", str(project.output.root)]
+    done = CliRunner().invoke(cli.app, ["models", "rollback", *where])
+    assert done.exit_code == 0, done.output
+    assert serving_number(project) == 2

@@ -103,6 +103,14 @@ def test_what_a_runner_lacks_is_told(settings, told):
         BeamConfig.parse(settings)
 
 
+def test_a_secret_is_not_shown_with_another_wrong_argument():
+    secret = "--s3_secret_access_key=hunter2"
+    for other in ("--runner=x", "streaming"):
+        with pytest.raises(ConfigError) as error:
+            BeamConfig.parse({"extra_arguments": [other, secret]})
+        assert "hunter2" not in str(error.value)
+
+
 def test_an_argument_that_is_a_secret_is_refused_and_not_shown():
     with pytest.raises(ConfigError, match="--s3_secret_access_key looks like a secret") as error:
         BeamConfig.parse({"extra_arguments": ["--s3_secret_access_key=hunter2"]})

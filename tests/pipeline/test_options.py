@@ -103,6 +103,13 @@ def test_a_missing_file_is_told(tmp_path):
         effective_config(tmp_path / "missing.yaml")
 
 
+def test_a_key_in_an_address_is_not_repeated():
+    with pytest.raises(ConfigError, match="credentials belong in a Kubernetes Secret") as caught:
+        effective_config(sets=["kubeflow.output=s3://AKIAKEY@bucket/x"])
+
+    assert "s3://***@bucket/x" in str(caught.value)
+
+
 def test_a_password_in_a_url_is_not_repeated():
     with pytest.raises(ConfigError) as caught:
         effective_config(sets=["metadata.url=mysql://user:hun@ter2@host/db"])

@@ -155,6 +155,18 @@ def test_a_task_that_was_killed_is_named(values, leave, webhook, node):
     assert summary.verdict == "failed"
 
 
+@pytest.mark.parametrize(
+    ("left", "killed"),
+    [
+        (["ServingBaseline"], "ImageExampleGen"),
+        (["ImageExampleGen", "ServingBaseline"], "StatisticsGen"),
+    ],
+)
+def test_a_task_beside_the_killed_one_takes_no_blame_off_it(values, leave, webhook, left, killed):
+    leave({node: DONE[node] for node in left})
+    assert finish.finish(values).error.message.startswith(f"{killed} left no word of itself")
+
+
 def test_a_record_that_was_torn_is_none(values, leave, folder, webhook):
     leave(until("Trainer"))
     (folder / "nodes" / "Trainer.json").write_text('{"node": "Trai')

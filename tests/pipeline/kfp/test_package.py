@@ -2,6 +2,7 @@ import pytest
 
 from components.errors import ConfigError
 from pipeline.kfp.package import Package
+from tests.pipeline.kfp.golden import FOLDER
 
 
 def test_a_package_tells_what_a_run_can_set(package, tmp_path):
@@ -20,7 +21,7 @@ def test_a_package_tells_what_a_run_can_set(package, tmp_path):
 
 
 def test_values_are_read_by_the_kind_of_their_parameter(package):
-    texts = ["data=s3://bucket/a=b", "gate_1_accuracy_min=0.9", "views=3", "force=true"]
+    texts = ["data=s3://bucket/a=b", "gate_1_accuracy_min=9e-1", "views=3", "force=true"]
 
     found = Package.read(package).arguments(texts)
 
@@ -67,3 +68,9 @@ def test_what_is_no_package_is_told(tmp_path, name, content, told):
         (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match=told):
         Package.read(tmp_path / name)
+
+
+def test_a_package_tells_which_model_it_trains(package):
+    """So that schedules of two models do not take each other's place."""
+    assert Package.read(FOLDER / "kfp.yaml").model == "classifier"
+    assert Package.read(package).model is None

@@ -199,6 +199,32 @@ def test_an_output_that_is_not_here_is_told_before_waiting(effnet, backend, stat
     assert result.stderr.index(warning) < result.stderr.index(state_line)
 
 
+def test_the_summary_counts_of_an_output_that_was_empty_at_the_start(
+    effnet, backend, leave_summary, monkeypatch
+):
+    """As that of a first run is."""
+    backend.states = ["SUCCEEDED"]
+    ended = submit.wait
+
+    def waited(*arguments):
+        run = ended(*arguments)
+        leave_summary("refused")
+        return run
+
+    monkeypatch.setattr(submit, "wait", waited)
+    result = effnet("--wait", "--json")
+
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["verdict"] == "refused"
+
+
+def test_what_a_package_would_not_heed_is_refused(effnet, backend):
+    result = effnet("--set", "trainer.backbone=efficientnet-b1")
+    assert result.exit_code == 2
+    assert "--package is compiled already" in result.stderr
+    assert backend.calls() == []
+
+
 def test_waiting_outlasts_an_outage(effnet, backend, leave_summary, monkeypatch):
     leave_summary("pushed")
     backend.states = ["RUNNING", "SUCCEEDED"]
