@@ -26,6 +26,7 @@ TYPES = {
     "schema": "Schema",
     "baseline": "Model",
     "evaluation": "ModelEvaluation",
+    "statistics": "ExampleStatistics",
     "ingestion": "Schema",  # of which a refused push reads nothing
 }
 RUN = {"effnet_uuid": "1", "effnet_created": "2026-01-01T00:00:00Z"}

@@ -81,5 +81,5 @@ def gcs_server(conditional: bool = True) -> Iterator[str]:
 def make_bucket(kind: str, name: str) -> str:
     """Makes a bucket and returns its address."""
     address = f"{kind}://{name}"
-    file_system(address).mkdir(name)
+    file_system(kind).mkdir(name)
     return address

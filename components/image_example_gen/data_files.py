@@ -90,8 +90,12 @@ def finder(root: str, files: list[FoundFile]) -> Finder:
     known = {file.path: file for file in files}
 
     def find(name: str) -> tuple[str, FoundFile | None]:
-        scheme, _, rest = root.partition("://")
-        path = f"{scheme}://{posixpath.normpath(posixpath.join(rest, name))}"
+        if is_remote(name):
+            scheme, _, rest = name.partition("://")
+        else:
+            scheme, _, rest = root.partition("://")
+            rest = posixpath.join(rest, name)
+        path = f"{scheme}://{posixpath.normpath(rest)}"
         return path, known.get(path)
 
     return find

@@ -119,7 +119,10 @@ def _go_back(
     settings: KubernetesConfig, rollout: Rollout, version: AnyVersion, new: bool
 ) -> tuple[bool, str]:
     """Returns whether the service is as it should be, and what became of it and the version."""
-    serving = versions_at(version.home).serving()
+    try:
+        serving = versions_at(version.home).serving()
+    except (OSError, EffnetError):
+        serving = None  # Not known: what somebody else has set, undoing leaves to him.
     if serving is not None and serving.number != version.number:
         return _give_way(settings, serving)
     try:
@@ -133,6 +136,11 @@ def _go_back(
     if not new:
         kept = f"Version {version.number}, which an earlier push published, stays in the folder"
         return True, f"{undone}. {kept}"
+    if rollout.found_there:
+        return True, (
+            f"{undone}. Version {version.number} stays in the folder, as InferenceService "
+            f"{settings} had its address before this attempt"
+        )
     try:
         versions_at(version.home).withdraw(version.number)
     except (OSError, EffnetError) as problem:

@@ -69,6 +69,7 @@ class Rollout:
         self._former: Service | None = None  # the service as it was before
         self._aim: Aim | None = None  # what was set last
         self._shared = False  # whether others may set the same address
+        self.found_there = False  # whether it had this address, by an attempt that was killed
         self._token = uuid.uuid4().hex  # tells a service that was created here
 
     def run(self) -> None:
@@ -117,9 +118,12 @@ class Rollout:
 
     def _begin(self) -> Status | None:
         """Returns the status before any change; None where the service was created, and serves."""
-        self._check()
         self._api = InferenceServiceApi(self._settings)
-        self._former = self._api.get() or self._create()
+        # Before the check: what was there decides what becomes of the version.
+        self._former = self._api.get()
+        self.found_there = self._former is not None and self._begun_at().uri == self._uri
+        self._check()
+        self._former = self._former or self._create()
         if self._former is None:
             self._wait(None, Status({}))
             return None

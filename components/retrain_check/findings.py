@@ -57,7 +57,9 @@ def _images(today: np.ndarray, served: np.ndarray, config: RetrainConfig) -> Fin
     gone = int((~np.isin(touched, today["content"])).sum())
     before = len(np.unique(served["content"]))
     found = f"{new} new, {len(touched) - new - gone} relabelled, {gone} gone; {before} before"
-    enough = len(touched) >= max(config.min_images, config.min_share * before)
+    # By the quotient: a product may come out above a bound that is just reached.
+    share = len(touched) / max(before, 1)
+    enough = len(touched) >= config.min_images and share >= config.min_share
     return Finding(
         what="images of train and val",
         found=found,

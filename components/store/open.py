@@ -46,18 +46,8 @@ def open_store(address: str) -> Store:
             "and credentials never stand in it but in the environment"
         )
     prefix = checked(prefix) if prefix else ""
-    files = _file_system(kind)
+    files = file_system(kind)
     return (S3Store if kind == "s3" else GcsStore)(files, bucket, prefix)
-
-
-def file_system(address: str) -> Any:
-    """Returns the fsspec file system for an address, with this project's settings.
-
-    Raises:
-        StoreError: if the package for it is not installed.
-    """
-    scheme = _SCHEME.match(address)
-    return _file_system(scheme[1].lower() if scheme else "file")
 
 
 @functools.cache
@@ -73,12 +63,16 @@ def _check_installed(kind: str) -> None:
         ) from None
 
 
-def _file_system(kind: str) -> Any:
-    """Listings are not kept: other processes write here as well."""
+def file_system(kind: str) -> Any:
+    """Returns fsspec's file system of a kind, s3 or gs, with this project's settings.
+
+    Listings are not kept: other processes write here as well.
+
+    Raises:
+        StoreError: if the package for it is not installed.
+    """
     import fsspec  # which takes a moment, as the two below take a second
 
-    if kind == "file":
-        return fsspec.filesystem("file")
     _check_installed(kind)
     if kind == "s3":
         # As many requests at a time as threads read images.

@@ -277,8 +277,9 @@ def test_a_search_goes_before_the_training(project: Project) -> None:
 
 @pytest.mark.usefixtures("first_run")
 def test_a_better_model_replaces_the_one_that_serves(project: Project) -> None:
+    stage = ["trainer.stages.1.epochs=3", "trainer.stages.1.learning_rate=0.001"]
     rules = "gate.rules=[{metric: log_loss, max: 0.7, max_decline: 0}]"
-    config = effective_config(project.config_file, ["trainer.stages.1.epochs=3", rules])
+    config = effective_config(project.config_file, [*stage, rules])
     outcome, _ = project.run_here(config)
     assert outcome.verdict == "pushed"
     assert outcome.baseline is not None

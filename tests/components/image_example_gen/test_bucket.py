@@ -52,6 +52,19 @@ def test_every_layout_is_listed_as_in_a_folder(bucket: str, layout: str, tmp_pat
         assert listed(f"{bucket}/data/labels.csv") == listed(str(tmp_path / "labels.csv"))
 
 
+def test_a_manifest_may_name_whole_addresses(bucket: str) -> None:
+    store = open_store(bucket)
+    store.write_text("data/a.jpg", "-")
+    store.write_text("data/b.jpg", "-")
+    rows = f"image,label\n{bucket}/data/a.jpg,x\nb.jpg,y\n"
+    store.write_text("data/labels.csv", rows)
+    items = list_items(f"{bucket}/data", DataConfig()).items
+    assert [item.path for item in items] == [f"{bucket}/data/{name}.jpg" for name in "ab"]
+    store.write_text("data/labels.csv", f"{rows}s3://elsewhere/data/a.jpg,x\n")
+    with pytest.raises(DataError, match=r"images outside .*row 4: s3://elsewhere"):
+        listed(f"{bucket}/data")
+
+
 def test_a_manifest_names_nothing_outside(bucket: str) -> None:
     store = open_store(bucket)
     store.write_text("other/secret.jpg", "-")

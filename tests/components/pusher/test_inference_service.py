@@ -11,9 +11,10 @@ import urllib3
 from components import kubernetes_api
 from components.errors import ClusterError, EffnetError, RolloutError
 from components.model_versions import Version, list_versions, roll_back, serving_version
-from components.pusher import rollout
+from components.pusher import inference_service, rollout
 from components.pusher.inference_service import check_access, follow, go_live
 from components.pusher.kubernetes_config import KubernetesConfig
+from components.store import StoreError
 from tests.components.pusher import kube_api
 
 OLD, NEW = "pvc://models/classifier/1", "pvc://models/classifier/2"
@@ -544,3 +545,38 @@ def test_the_token_reaches_no_log_and_no_message(cluster, settings, version, cap
     with pytest.raises(EffnetError) as error:
         go_live(settings(), version, new=True)
     assert kube_api.TOKEN not in caplog.text + str(error.value)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_retry_does_not_take_away_what_the_service_points_at(cluster, settings, version, held):
+    """Its first attempt was killed after it had given the version a share."""
+    api = cluster()
+    api.put(OLD)
+    api.change({"spec": {"predictor": {"canaryTrafficPercent": 50, "model": {"storageUri": NEW}}}})
+    api.reconcile()
+    api.bad[NEW] = "fails"
+    if held:
+        (version.path.parent / ".hold").touch()
+    with pytest.raises(RolloutError, match="stays in the folder, as InferenceService"):
+        go_live(settings(), version, new=True)
+    assert api.aim == (NEW, 50)
+    assert _serving_number(version) == 2
+
+
+def test_a_folder_that_can_not_be_read_keeps_no_service_from_going_back(
+    cluster, settings, version, monkeypatch
+):
+    api = cluster()
+    api.put(OLD)
+    own = inference_service.versions_at
+
+    def lost(place):
+        raise StoreError("the bucket can't be reached")
+
+    api.before["patch"] = lambda: monkeypatch.setattr(inference_service, "versions_at", lost)
+    with pytest.raises(StoreError) as error:
+        go_live(settings(), version, new=True)
+    monkeypatch.setattr(inference_service, "versions_at", own)
+    assert "the bucket can't be reached" in str(error.value)
+    assert "again, as before. Version 2 could not be withdrawn" in str(error.value)
+    assert api.aim == (OLD, None)

@@ -164,6 +164,14 @@ def test_images_that_are_new_relabelled_or_gone_pay_from_a_number_and_a_share(
     assert found == "3 new, 1 relabelled, 2 gone; 200 before"
 
 
+def test_a_share_that_is_just_reached_pays(decide):
+    """14 of 200 are 7 %, though 0.07 times 200 is more than 14 in binary numbers."""
+    new = {f"new-{number}": "hat" for number in range(14)}
+    quiet = {"max_label_drift": None, "max_feature_drift": None}
+    decision, _ = decide(Data().relabelled(new), Data(), min_share=0.07, **quiet)
+    assert decision.retrain
+
+
 def test_what_an_earlier_training_has_learnt_from_is_not_gone(decide):
     decision, _ = decide(Data(), Data(), earlier=Data({"before": "hat"}))
     assert not decision.retrain

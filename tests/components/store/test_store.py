@@ -118,7 +118,7 @@ def test_names_do_not_leave_the_store(store: Store, name: str, tmp_path: Path) -
 
 
 def test_keys_do_not_leave_the_folder_that_they_are_fetched_to(s3: str, tmp_path: Path) -> None:
-    file_system(s3).call_s3("put_object", Bucket=s3[5:], Key="1/../../escaped", Body=b"x")
+    file_system("s3").call_s3("put_object", Bucket=s3[5:], Key="1/../../escaped", Body=b"x")
     with pytest.raises(StoreError):
         open_store(s3).fetch("1", tmp_path / "a" / "b")
     assert not list(tmp_path.rglob("escaped"))
@@ -174,7 +174,7 @@ def test_a_server_without_conditional_writes_is_told(monkeypatch: pytest.MonkeyP
 
 def test_an_sdk_that_drops_conditions_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As botocore did before S3 had them."""
-    files = file_system(s3)
+    files = file_system("s3")
     call = files.call_s3
 
     def unconditional(method: str, **arguments: object) -> object:
@@ -188,7 +188,7 @@ def test_an_sdk_that_drops_conditions_is_told(s3: str, monkeypatch: pytest.Monke
 
 def test_a_server_that_refuses_conditions_is_told(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As OpenStack Swift answers."""
-    files = file_system(s3)
+    files = file_system("s3")
     call = files.call_s3
 
     def refusing(method: str, **arguments: object) -> object:
