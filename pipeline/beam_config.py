@@ -127,7 +127,9 @@ class BeamConfig(Settings):
                     "log and in a compiled package: give it by the environment"
                 )
             if not re.fullmatch(r"--[a-z][a-z0-9_]*", name):
-                raise ValueError(f"extra_arguments: an argument reads --name=value (received: '{name}')")
+                raise ValueError(
+                    f"extra_arguments: an argument reads --name=value (received: '{name}')"
+                )
             if name in _OWNED:
                 raise ValueError(
                     f"extra_arguments: {name} is not allowed here: beam.{_OWNED[name]} sets it"

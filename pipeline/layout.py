@@ -121,7 +121,7 @@ class Output:
             raise OutputError(
                 f"the output must be a local folder, received '{location}': runs on this machine "
                 "keep their metadata, cache and log there. An address on S3 or GCS is taken by "
-                "--data, 'effnet models', and, on Kubeflow, kubeflow.output"
+                "--data, 'effnet models', 'effnet schema', and, on Kubeflow, kubeflow.output"
             )
         return cls(Path(absolute(str(location))))
 
