@@ -20,6 +20,8 @@ setup(
         "tfx-bsl>=1.21,<1.22",
         "ml-metadata>=1.21,<1.22",
         "apache-beam>=2.77,<3",
+        # Likely label errors, from probabilities.
+        "cleanlab>=2.7,<3",
         "google-crc32c>=1.5,<2",
         "keras>=3.15,<4",
         "keras-tuner>=1.4,<2",
@@ -33,6 +35,9 @@ setup(
         "psutil>=5.9,<8",
         "pyarrow>=18",
         "httpx>=0.27,<1",
+        # Perceptual hashes.
+        "imagehash>=4.3,<5",
+        "jinja2>=3.1.2,<4",
         "fsspec>=2025.3",
         "grpcio>=1.70,<2",
         "h5py>=3.11,<4",
@@ -76,7 +81,12 @@ setup(
             "flask-cors>=5",
             # The same for GCS; its versions are dates.
             "gcp-storage-emulator>=2026.7",
+            # The documentation's site.
+            "mkdocs-material>=9.6,<10",
             "mypy>=1.13,<3",
+            # Looks at the pages by Debian's Chromium, with axe-core's rules of accessibility.
+            "axe-playwright-python>=0.1.4,<0.2",
+            "playwright>=1.50,<2",
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",
             "ruff>=0.9,<1",

@@ -1,0 +1,1 @@
+"""What a person looks at after a run: what its nodes found, on one page."""
