@@ -1,7 +1,7 @@
 """What nodes leave for the report: the data, the training, the evaluation.
 
-A node leaves its part in its artifact, where the cache keeps it, and in the folder of the run, where
-it outlives a failure. Thumbnails travel inside, so that the page needs nothing else.
+A node leaves its part in its artifact, where the cache keeps it, and in the folder of the run,
+where it outlives a failure. Thumbnails travel inside, so that the page needs nothing else.
 """
 
 import contextlib
