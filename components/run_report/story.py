@@ -82,7 +82,7 @@ def _figures(report: RunReport) -> list[tuple[str, str, str]]:
     counted = [number for number in images if number is not None]
     latency = server.latency if server else None
     return [
-        ("Accuracy", wording.share(accuracy), interval and wording.interval(interval) or ""),
+        ("Accuracy", wording.share(accuracy), wording.interval(interval) if interval else ""),
         (
             "Against what served",
             wording.points(against.difference if against else None),

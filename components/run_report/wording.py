@@ -7,7 +7,8 @@ from typing import Any
 from components.evaluator.verdict import Rule
 from components.run_report.parts import ClassMetrics
 
-NONE = "–"  # where there is no value
+NONE = "\N{EN DASH}"  # where there is no value
+_MINUS = "\N{MINUS SIGN}"
 
 _VERDICTS = {
     "pushed": "Pushed",
@@ -39,7 +40,7 @@ def share(value: float | None, digits: int = 1) -> str:
 
 def points(value: float | None) -> str:
     """A difference of shares, 0.0123 as +1.2 points."""
-    return NONE if value is None else f"{100 * value:+.1f}".replace("-", "−")
+    return NONE if value is None else f"{100 * value:+.1f}".replace("-", _MINUS)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -48,7 +49,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return NONE
     if float(value).is_integer() and abs(value) >= 2:
         return count(int(value))
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:.{digits}f}".replace("-", _MINUS)
 
 
 def count(value: int | None) -> str:
@@ -78,7 +79,7 @@ def interval(bounds: tuple[float, float] | None) -> str:
 
 
 def pointed(bounds: tuple[float, float] | None) -> str:
-    """Two differences of shares as −0.4 to +2.1."""
+    """Two differences of shares as -0.4 to +2.1."""
     return NONE if bounds is None else f"{points(bounds[0])} to {points(bounds[1])}"
 
 
