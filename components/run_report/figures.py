@@ -116,7 +116,7 @@ def comparison(found: Comparison) -> Markup:
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("accuracy against the model that served, percentage points")
+        axes.set_xlabel("difference of accuracy, points")
 
     return _svg(
         "comparison",
@@ -148,6 +148,13 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
         draw,
         height=3.6,
     )
+
+
+def scores(bins: Sequence[ReliabilityBin]) -> Markup:
+    """Share of the test images in each range of scores."""
+    edges = (*(one.low for one in bins), bins[-1].high)
+    counts = tuple(one.images for one in bins)
+    return histogram("scores", "score", Histogram(edges=edges, counts=counts))
 
 
 def curves(stages: Sequence[Curve], measure: str) -> Markup:
