@@ -210,7 +210,9 @@ def test_clean_bounds_the_runs(effnet, child_plays, arguments, output):
 
     assert result.exit_code == 0
     assert result.stdout.startswith("removed 2 runs")
-    assert len(output.all_runs()) == 1
+    (run,) = output.all_runs()
+    assert output.index.read_text().count("/report.html") == 1
+    assert run.id in output.index.read_text()
 
 
 @pytest.mark.parametrize(

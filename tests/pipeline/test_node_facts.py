@@ -84,13 +84,11 @@ def test_each_node_tells_the_part_of_the_outcome_that_it_decides(outputs):
 
 
 def test_the_version_that_served_is_told(tmp_path):
-    files = {"Format-Serving/saved_model.pb": ""}
-    made = artifact(standard_artifacts.Model, tmp_path, files, **{VERSION_PROPERTY: 7})
+    made = artifact(standard_artifacts.Model, tmp_path, **{VERSION_PROPERTY: 7})
     facts = collect("ServingBaseline", {"baseline": [made]})
     assert facts == {"baseline_version": 7, "trained_splits": None}
-    assert (
-        compose({"ServingBaseline": facts, "Pusher": {"verdict": "refused"}}).baseline_version == 7
-    )
+    outcome = compose({"ServingBaseline": facts, "Pusher": {"verdict": "refused"}})
+    assert outcome.baseline_version == 7
 
 
 def test_facts_are_plain_json(outputs):
