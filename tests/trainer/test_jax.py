@@ -22,7 +22,7 @@ from trainer.hardware_config import HardwareConfig
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """Where JAX keeps what it has compiled: most of the time of these trainings, which are alike."""
+    """Where JAX keeps what it has compiled, most of the time of trainings that are alike."""
     return str(tmp_path_factory.mktemp("compiled"))
 
 
