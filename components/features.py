@@ -54,4 +54,5 @@ KNOWN = "label_known"  # float32 [batch]: 1, or 0 for a class that the model doe
 PROBABILITIES = "probabilities"  # float32 [batch, classes]
 PREDICTED_LABEL = "label"  # string [batch]
 SCORE = "score"  # float32 [batch]: the probability of the predicted label
-ACTIVATION = "activation"  # float32 [batch, height, width], in [0, 1]: what spoke for the label
+ACTIVATION = "activation"  # float32 [batch, height, width], in [0, 1]: what spoke for it
+REGION = "region"  # float32 [batch, 4]: what of the image the activation is over; `seen_region`

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from components import features
-from trainer.preprocessing import decode_and_resize, to_size
+from components.image_ops import decode_image
+from trainer.preprocessing import decode_and_resize, resize_image, seen_region, to_size
 
 # Evaluation and batch scoring send as many images as they like; memory is bounded here.
 _IMAGES_AT_ONCE = 32
@@ -106,29 +107,32 @@ class ServingModule(tf.Module):
             image: string [batch], whole files; looked at one after the other.
 
         Returns:
-            activation float32 [batch, height, width], at the resolution of the feature map, over
-            the whole of what `decode_and_resize` makes of the file: from 1, where most speaks for
-            the answer, to 0, where nothing does; all 0 where nothing does anywhere. And label
-            string [batch], the answer.
+            activation float32 [batch, height, width], at the resolution of the feature map: from
+            1, where most speaks for the answer, to 0, where nothing does; all 0 where nothing
+            does anywhere. What of the image it is over, region float32 [batch, 4], as
+            `seen_region` tells it. And label string [batch], the answer.
         """
-        activation, best = tf.map_fn(
+        activation, region, best = tf.map_fn(
             self._activation_of_one,
             image,
             parallel_iterations=1,
-            fn_output_signature=(tf.float32, tf.int64),
+            fn_output_signature=(tf.float32, tf.float32, tf.int64),
         )
         return {
             features.ACTIVATION: activation,
+            features.REGION: region,
             features.PREDICTED_LABEL: tf.gather(self._labels, best),
         }
 
-    def _activation_of_one(self, file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = decode_and_resize(file[tf.newaxis], self._image_size, self._resize)
-        logits, feature_map = self._forward(pixels)
+    def _activation_of_one(self, file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        image = decode_image(file)
+        pixels = resize_image(image, self._image_size, self._resize)
+        logits, feature_map = self._forward(pixels[tf.newaxis])
         best = tf.argmax(logits[0])
         weights = tf.gather(self._kernel, best, axis=1)
         spoke_for = tf.nn.relu(tf.linalg.matvec(feature_map[0], weights))
-        return tf.math.divide_no_nan(spoke_for, tf.reduce_max(spoke_for)), best
+        activation = tf.math.divide_no_nan(spoke_for, tf.reduce_max(spoke_for))
+        return activation, seen_region(image, self._resize), best
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
