@@ -120,7 +120,11 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         ingestion=example_gen.outputs["ingestion"],
         statistics=statistics.outputs["statistics"],
         evaluation=evaluator.outputs["evaluation"],
+        model_run=trainer.outputs["model_run"],
         model_dir=locations.model_dir,
+        name=config.serving.model_name,
+        data=locations.data,
+        model_card=config.serving.model_card,
         facts={
             "run_id": run_id,
             "splits": config.splits.model_dump_json(),
