@@ -55,8 +55,8 @@ def _row(output: Store, run_id: str, serving: list[Serving], live: bool) -> Hist
     known = {"run_id": run_id, "started": started(files), "link": link}
     summary = files.summary
     if summary is None and files.is_running:
-        seconds = max(0.0, time.time() - files.path.started)
-        return HistoryRow(**known, verdict="running", seconds=seconds)
+        elapsed = max(0.0, time.time() - files.path.started)
+        return HistoryRow(**known, verdict="running", seconds=elapsed)
     if summary is None:
         seconds = sum(files.progress.seconds().values()) or None
         return HistoryRow(**known, verdict="failed", seconds=seconds, note=LOST)
