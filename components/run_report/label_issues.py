@@ -43,7 +43,9 @@ def find_label_issues(
     columns = {name: column for column, name in enumerate(classes)}
     given = np.array([columns.get(label, -1) for label in labels], np.int64)
     rows = np.flatnonzero((given >= 0) & np.isfinite(probabilities).all(axis=1))
-    given, probabilities = given[rows], probabilities[rows]
+    given = given[rows]
+    if len(rows) < len(labels):  # they may be large
+        probabilities = probabilities[rows]
     found = [
         LabelIssue(
             image=Thumbnail(
