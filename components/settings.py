@@ -65,14 +65,15 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         return f"unknown setting '{path}': {hint}"
     message = problem["msg"].removeprefix("Value error, ")
     received = problem["input"]
-    shown = "" if isinstance(received, Mapping | BaseModel) else f" (received: {_masked(received)})"
+    shown = masked(repr(received))
+    shown = "" if isinstance(received, Mapping | BaseModel) else f" (received: {shown})"
     return f"{path}: {message}{shown}" if path else message
 
 
-def _masked(received: object) -> str:
-    """Shows a value without the password, or the key alone, in a URL: it must not reach a log."""
+def masked(text: str) -> str:
+    """Returns a text without the password, or the key alone, of a URL: it must not reach a log."""
     user_info = r"://(?:([^/@\s:]*:)\S*|[^/@\s]*)@"
-    return re.sub(user_info, lambda found: f"://{found[1] or ''}***@", repr(received))
+    return re.sub(user_info, lambda found: f"://{found[1] or ''}***@", text)
 
 
 def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:

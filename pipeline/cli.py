@@ -34,6 +34,8 @@ from pipeline.models_commands import models_app
 from pipeline.notify import refusals_told
 from pipeline.options import effective_config
 from pipeline.preflight import preflight
+from pipeline.report_command import report
+from pipeline.run_pages import write_pages
 from pipeline.schema_app import schema_app
 from pipeline.serve_command import serve
 from pipeline.terminal import Display, make_console, make_display
@@ -221,9 +223,11 @@ def clean(
             f"removed {removed.runs} runs and {removed.artifacts} folders of artifacts, "
             f"{removed.freed_bytes / 1e6:.1f} MB"
         )
+        write_pages(output, None, display.note)
 
 
 app.command()(serve)
+app.command()(report)
 app.command("compile")(compile_pipeline)
 app.command()(submit)
 
@@ -240,7 +244,8 @@ def _run(request: Request, display: Display, as_json: bool) -> None:
         summary = launch(request, display)
     print_verdict(make_console(_people(as_json)), summary, request.output)
     if as_json:
-        print(summary.to_json())
+        print(summary.to_json(), flush=True)
+    write_pages(str(request.output.root), summary.run_id, display.note)
     raise typer.Exit(summary.exit_status)
 
 

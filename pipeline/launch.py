@@ -13,6 +13,7 @@ from pipeline.files import write_atomically
 from pipeline.layout import Output, RunFolder, new_run_id
 from pipeline.lock import hold, usable
 from pipeline.progress import Progress
+from pipeline.run_files import lock_holder
 from pipeline.summary import Images, Outcome, Summary
 from pipeline.supervisor import End, last_lines, supervise
 from pipeline.terminal import Display
@@ -53,7 +54,7 @@ def launch(
         OutputError: if the output can't be written to, or stays taken by another command.
     """
     run = request.output.run(new_run_id())
-    with hold(request.output.lock, f"run {run.id}", request.wait, display.note) as lock:
+    with hold(request.output.lock, lock_holder(run.id), request.wait, display.note) as lock:
         with usable(request.output.root):
             clear_scratch(request.output)
             run.path.mkdir(parents=True)

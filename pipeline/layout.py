@@ -3,8 +3,9 @@
     OUTPUT/
         serving/<model name>/<version>/   what serving systems watch
         schema/<model name>.pbtxt         a schema that a person accepted
-        runs/<run id>/                    a run's configuration, events, log, summary, and what its
-                                          data check found
+        runs/<run id>/                    a run's configuration, events, log, summary, report, and
+                                          what its data check found
+        index.html                        all runs
         metadata.sqlite                   ML Metadata, unless a database keeps it
         artifacts/                        what TFX's nodes produced; their cache answers from here
         checkpoints/                      where an interrupted training goes on from
@@ -29,6 +30,8 @@ from components.store import is_remote
 
 SUMMARY_FILE = "summary.json"
 CONFIG_FILE = "config.yaml"
+REPORT_FILE = "report.html"
+INDEX_FILE = "index.html"
 SCHEMA_FOLDER = "schema"
 NODES_FOLDER = "nodes"  # of a run on a cluster: what each of its tasks left of itself
 
@@ -44,7 +47,18 @@ def new_run_id() -> str:
 
 def is_run_id(name: str) -> bool:
     """Tells a run's id from other names."""
-    return _RUN_ID.fullmatch(name) is not None
+    if _RUN_ID.fullmatch(name) is None:
+        return False
+    try:
+        _started(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _started(run_id: str) -> datetime.datetime:
+    time = datetime.datetime.strptime(run_id.rpartition("-")[0], _RUN_TIME)
+    return time.replace(tzinfo=datetime.UTC)
 
 
 def absolute(location: str) -> str:
@@ -75,8 +89,7 @@ class RunFolder:
     @property
     def started(self) -> float:
         """When it started, in seconds since the epoch."""
-        time = datetime.datetime.strptime(self.id.rpartition("-")[0], _RUN_TIME)
-        return time.replace(tzinfo=datetime.UTC).timestamp()
+        return _started(self.id).timestamp()
 
     @property
     def config(self) -> Path:
@@ -102,6 +115,11 @@ class RunFolder:
     def summary(self) -> Path:
         """What `effnet run --json` prints."""
         return self.path / SUMMARY_FILE
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.path / REPORT_FILE
 
 
 @dataclass(frozen=True)
@@ -141,6 +159,11 @@ class Output:
     def lock(self) -> Path:
         """The file that the one command at work here holds locked."""
         return self.root / ".lock"
+
+    @property
+    def index(self) -> Path:
+        """The page of all runs."""
+        return self.root / INDEX_FILE
 
     @property
     def runs(self) -> Path:

@@ -22,6 +22,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components import run_events
 from components.retrain_check.component import RetrainCheck
+from components.run_report import parts
 from pipeline import metadata, node_events
 from pipeline.build import Locations, create_pipeline
 from pipeline.clean import clear_strange_artifacts
@@ -74,6 +75,8 @@ def run_pipeline(output: Output, run: RunFolder, data: str) -> Outcome:
         run_events.record("artifacts", uris=sorted(uris))
         tell_again(outputs, read_events(run.events))
         keep_search(outputs, run)
+        for uri in sorted(uris):  # of nodes that were taken from the cache, too
+            parts.tell_again(uri)
     return read_outcome(config, outputs)
 
 
@@ -130,24 +133,24 @@ def run_dag(
     nodes = [node.pipeline_node.node_info.id for node in ir.nodes]
     run_events.record("plan", nodes=nodes)
     with passwords_masked(), node_events.recorded():
-        for part in _parts(ir, nodes):
-            LocalDagRunner().run_with_ir(part)
+        for piece in _pieces(ir, nodes):
+            LocalDagRunner().run_with_ir(piece)
             if ended_early():
                 return
 
 
-def _parts(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> list[pipeline_pb2.Pipeline]:
+def _pieces(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> list[pipeline_pb2.Pipeline]:
     """Cuts a pipeline behind RetrainCheck: the runner knows no end but an error."""
     if RetrainCheck.__name__ not in nodes:
         return [ir]
     cut = nodes.index(RetrainCheck.__name__) + 1
-    parts = []
-    for some in (slice(cut, None), slice(None, cut)):
-        part = pipeline_pb2.Pipeline()
-        part.CopyFrom(ir)
-        del part.nodes[some]
-        parts.append(part)
-    return parts
+    pieces = []
+    for others in (slice(cut, None), slice(None, cut)):
+        piece = pipeline_pb2.Pipeline()
+        piece.CopyFrom(ir)
+        del piece.nodes[others]
+        pieces.append(piece)
+    return pieces
 
 
 def bound_beam_batches() -> None:

@@ -65,6 +65,20 @@ def usable(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def holder_of(path: Path) -> str | None:
+    """Returns who holds a lock at this moment; None if nobody does."""
+    holder = None
+    try:
+        with open(path, "rb") as file:
+            holder = json.load(file)["holder"]
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go with the file
+    except OSError as error:
+        return holder if error.errno in _TAKEN else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None
+
+
 def _acquire(descriptor: int, path: Path, wait: float, note: Callable[[str], None]) -> None:
     if _try(descriptor):
         return

@@ -115,16 +115,19 @@ def _images(ingestion: "types.Artifact") -> Facts:
 
 
 def _baseline(baseline: "types.Artifact") -> Facts:
-    """The settings of splits that the model which serves was trained with, if they are known."""
+    """The number of the model that serves, and the settings of splits that it was trained with."""
     from tfx.utils import path_utils
 
     from components.model_versions import Version
-    from components.serving_baseline.executor import has_model
+    from components.serving_baseline.executor import VERSION_PROPERTY, has_model
 
     if not has_model(baseline):
         return {"trained_splits": None}
     told = Version(0, Path(path_utils.serving_model_path(baseline.uri))).facts.get("splits")
-    return {"trained_splits": None if told is None else from_json(told)}
+    return {
+        "baseline_version": baseline.get_int_custom_property(VERSION_PROPERTY) or None,
+        "trained_splits": None if told is None else from_json(told),
+    }
 
 
 def _decision(artifact: "types.Artifact") -> Facts:

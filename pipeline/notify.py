@@ -15,7 +15,6 @@ from pipeline.notify_config import WEBHOOK_VARIABLE, NotifyConfig
 from pipeline.summary import Outcome, Summary
 from pipeline.terminal import printable
 
-_CONFIDENCE = 0.95
 _MAX_REASONS = 10
 _MAX_TEXT = 1500
 _PAUSE_SECONDS = 1.0
@@ -71,7 +70,7 @@ def message(
         "model": model,
         "accuracy": _accuracy(outcome),
         "difference": _difference(outcome),
-        "reasons": list(_reasons(outcome)) if outcome.verdict == "refused" else [],
+        "reasons": list(reasons(outcome)) if outcome.verdict == "refused" else [],
         "error": outcome.error.message[:_MAX_TEXT] if outcome.error is not None else None,
         "link": link,
     }
@@ -83,15 +82,10 @@ def _model(config: PipelineConfig) -> str:
 
 
 def _accuracy(outcome: Outcome) -> dict[str, Any] | None:
-    value, count = outcome.metrics.get("accuracy"), outcome.metrics.get("examples")
+    value, interval = outcome.metrics.get("accuracy"), outcome.accuracy_interval
     if value is None:
         return None
-    if not count:
-        return {"value": value, "interval": None}
-    from scipy import stats  # takes a second, which only a message needs
-
-    test = stats.binomtest(round(value * count), round(count))
-    return {"value": value, "interval": list(test.proportion_ci(_CONFIDENCE, "wilson"))}
+    return {"value": value, "interval": None if interval is None else list(interval)}
 
 
 def _difference(outcome: Outcome) -> dict[str, Any] | None:
@@ -99,8 +93,8 @@ def _difference(outcome: Outcome) -> dict[str, Any] | None:
     return None if found is None else {"value": found.difference, "interval": found.interval}
 
 
-def _reasons(outcome: Outcome) -> Iterator[str]:
-    """Yields why the candidate was not pushed."""
+def reasons(outcome: Outcome) -> Iterator[str]:
+    """Yields why a candidate was not pushed."""
     serving = () if outcome.serving is None else outcome.serving.rules
     failed = [rule for rule in (*outcome.rules, *serving) if not rule.passed]
     yield from map(_reason, failed[:_MAX_REASONS])

@@ -1,7 +1,7 @@
 """How far a run has come, told by its events."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -154,7 +154,12 @@ def apply_line(progress: Progress, line: str) -> Mapping[str, Any] | None:
 
 def read_events(path: Path) -> Progress:
     """Returns what a whole file of events adds up to."""
+    return add_up(LineTail(path).lines())
+
+
+def add_up(lines: Iterable[str]) -> Progress:
+    """Returns what lines of events add up to."""
     progress = Progress(started=0.0)
-    for line in LineTail(path).lines():
+    for line in lines:
         apply_line(progress, line)
     return progress

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.model_versions import FolderVersions, ModelVersions, versions_at
+from components.errors import OutputError
+from components.model_versions import AnyVersion, FolderVersions, ModelVersions, versions_at
 from components.store import Store, is_remote, open_store
 from pipeline.layout import CONFIG_FILE, Output, is_run_id
 
@@ -26,6 +27,40 @@ class Served(Protocol):
 
     def configs(self) -> Iterator[Path]:
         """Yields files with the configurations of runs, the newest first."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What serves of one model, and the run that pushed it, if that is known."""
+
+    model: str
+    number: int
+    run_id: str | None
+
+    def __str__(self) -> str:
+        by = f", by run {self.run_id}" if self.run_id else ""
+        return f"{self.model} version {self.number}{by}"
+
+
+def serving_now(location: str) -> list[Serving]:
+    """Returns what serves of each model of an output; [] where nothing was ever pushed.
+
+    Raises:
+        StoreError: if it is an address that can't be used.
+    """
+    try:
+        place = served_at(location)
+    except OutputError:
+        return []
+    found = [(model, place.versions(model).serving()) for model in place.models()]
+    return [Serving(model, version.number, _run_of(version)) for model, version in found if version]
+
+
+def _run_of(version: AnyVersion) -> str | None:
+    try:
+        return version.facts.get("run_id")
+    except OutputError:  # damaged, which keeps nobody from serving it
+        return None
 
 
 def served_at(location: str) -> Served:

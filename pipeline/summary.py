@@ -13,6 +13,8 @@ from pipeline.layout import RunFolder
 
 Verdict = Literal["pushed", "refused", "unchanged", "failed"]
 
+_CONFIDENCE = 0.95
+
 EXIT_SERVING = 0
 EXIT_FAULT = 1
 EXIT_INPUT = 2
@@ -88,6 +90,7 @@ class Outcome(Record):
     rules: tuple[Rule, ...] = ()
     metrics: dict[str, float | None] = Field(default_factory=dict)
     baseline: dict[str, float | None] | None = None  # of the model that served, on these images
+    baseline_version: int | None = None  # its number, where the run came as far as to copy it
     comparison: Comparison | None = None  # with the model that serves, image by image
     seen: int | None = None  # test images that the model that serves has learnt from, if recorded
     serving: ServingReport | None = None  # by the candidate on a real model server
@@ -97,6 +100,18 @@ class Outcome(Record):
     backbone: str | None = None  # the one that was trained; null before that
     search: Search | None = None
     error: Failure | None = None
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float] | None:
+        """Of the accuracy on the test split: Wilson's, with 95 % confidence."""
+        value, count = self.metrics.get("accuracy"), self.metrics.get("examples")
+        if value is None or not count:
+            return None
+        from scipy import stats  # takes a second, which only few need
+
+        test = stats.binomtest(round(value * count), round(count))
+        low, high = test.proportion_ci(_CONFIDENCE, "wilson")
+        return float(low), float(high)
 
     @classmethod
     def failed(cls, kind: Literal["input", "fault"], message: str) -> Self:

@@ -61,7 +61,9 @@ def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
         yield _text(f"passed the gate, but was not pushed: {summary.withheld}", _STYLES["refused"])
     if summary.error is not None:
         yield _text(summary.error.message, STYLES["failed"], lines=True)
-    yield _text(f"next: {_next(summary, run)}")
+    if summary.kubeflow_run is None:
+        yield _text(f"report: {run.report}")
+    yield _text(f"next: {next_step(summary, run)}")
 
 
 def _heading(decision: Decision) -> str:
@@ -152,7 +154,8 @@ def _metrics(summary: Summary) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in known[:_MAX_METRICS])
 
 
-def _next(summary: Summary, run: RunFolder) -> str:
+def next_step(summary: Summary, run: RunFolder) -> str:
+    """Says what a person may do now, in a sentence."""
     if summary.verdict == "pushed":
         return (
             "a server that watches the folder above this version loads it by itself; "

@@ -5,15 +5,14 @@ where it outlives a failure. Thumbnails travel inside, so that the page needs no
 """
 
 import contextlib
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Self
 
 from pydantic import Field, ValidationError
 
 from components import run_events
 from components.evaluator.verdict import Record
+from components.store import open_store
 
 FOLDER = "report"  # in an artifact, and in the run's folder
 
@@ -104,18 +103,24 @@ class Part(Record):
         return None
 
     def leave(self, artifact: str) -> None:
-        """Writes it to an artifact's folder, and to the run's if this process belongs to one."""
-        folder = Path(artifact) / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / self.file()).write_text(self.model_dump_json(), encoding="utf-8")
+        """Writes it to an artifact, and to the run's folder if this process belongs to one.
+
+        Args:
+            artifact: its path, or its address where other machines compute for the node.
+
+        Raises:
+            StoreError: if it can't be written.
+        """
+        open_store(artifact).child(FOLDER).write_text(self.file(), self.model_dump_json())
         tell_again(artifact)
 
 
 def tell_again(artifact: str) -> None:
     """Copies the parts in an artifact to the folder of the run that this process belongs to."""
-    run, folder = run_events.run_dir(), Path(artifact) / FOLDER
-    if run is not None and folder.is_dir():
-        shutil.copytree(folder, run / FOLDER, dirs_exist_ok=True)
+    run, parts = run_events.run_dir(), open_store(artifact).child(FOLDER)
+    if run is not None:
+        for name in parts.names():
+            parts.fetch(name, run / FOLDER)
 
 
 class DataPart(Part):
@@ -247,7 +252,7 @@ class Confusion(Record):
 
 
 class ReliabilityBin(Record):
-    """Test images whose score lies in [low, high): their number, mean score, and share right."""
+    """Test images whose score lies in (low, high]: their number, mean score, and share right."""
 
     low: float
     high: float
@@ -280,8 +285,10 @@ class Answer(Record):
 class EvaluationPart(Part):
     """What the candidate answered to the test images.
 
+    Images of a class that it doesn't know count nowhere; they are among the mistakes, though.
+
     Attributes:
-        images: test images.
+        images: test images of classes that it knows.
         accuracy: on them, in [0, 1].
         accuracy_interval: with 95 % confidence (Wilson's).
         by_class: every class, the one with the most images first.
@@ -292,9 +299,11 @@ class EvaluationPart(Part):
         hesitant: the least certain right ones.
         explained: right and wrong answers, each with its activation.
         label_issues: among the test images; None where it was not looked.
+        unknown_images: test images of other classes.
     """
 
     images: int
+    unknown_images: int = 0
     accuracy: float
     accuracy_interval: tuple[float, float] | None = None
     by_class: tuple[ClassMetrics, ...] = ()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.data_check.record import FILES as CHECK_FILES
 from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
+from components.run_report.parts import FOLDER as REPORT_FOLDER
 from components.store import open_store
 from pipeline.failures import failed_outcome
 from pipeline.kfp.parameters import ARTIFACTS, PREFIX, WORKERS, Run, executor_properties
@@ -121,8 +122,8 @@ def _leave_record(
         facts=collect(task.node, outputs),
     )
     folder = open_store(run.output).child("runs", run.id)
-    for name in CHECK_FILES:
-        if (scratch / name).is_file():
+    for name in (*CHECK_FILES, REPORT_FOLDER):
+        if (scratch / name).exists():
             folder.put(scratch / name, name)
     folder.child(NODES_FOLDER).write_text(f"{task.node}.json", record.model_dump_json(indent=2))
 

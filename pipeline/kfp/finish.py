@@ -1,18 +1,16 @@
 """The last task of a run on a cluster, which runs whatever became of the others.
 
 Each of those leaves what it found in OUTPUT/runs/<run id>/nodes; this one puts that together to the
-run's summary, as `effnet run` would have written it, writes the configuration beside it, and tells
-the webhook.
+run's summary, as `effnet run` would have written it, writes the configuration beside it, tells the
+webhook, and makes the run's page.
 """
 
 import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.store import Store, StoreError, open_store
@@ -23,8 +21,9 @@ from pipeline.kfp.parameters import Run, effective, given_values
 from pipeline.kubeflow_config import NODES
 from pipeline.layout import CONFIG_FILE, NODES_FOLDER, SUMMARY_FILE
 from pipeline.node_facts import NodeRecord, compose
+from pipeline.node_records import progress_of, read_records
 from pipeline.notify import tell
-from pipeline.progress import Progress
+from pipeline.run_pages import write_pages
 from pipeline.summary import Failure, Images, Summary
 from pipeline.terminal import make_console
 from pipeline.verdict import print_verdict
@@ -62,6 +61,7 @@ def finish(values: Mapping[str, Any]) -> Summary:
     if told != summary:
         folder.write_text(SUMMARY_FILE, told.to_json() + "\n")
     print_verdict(make_console(sys.stdout), told, None)
+    write_pages(run.output, run.id, lambda text: print(text, flush=True))
     return told
 
 
@@ -69,21 +69,6 @@ def _write_configuration(config: PipelineConfig, run: Run, folder: Store) -> Non
     # A value that can't be used has ended the task that it was for, which says so.
     with contextlib.suppress(ConfigError):
         folder.write_text(CONFIG_FILE, render(effective(config, run)))
-
-
-def read_records(nodes: Store) -> list[NodeRecord]:
-    """Returns what the tasks have left, the first one first.
-
-    Raises:
-        StoreError: if it can't be read.
-    """
-    found = []
-    for name in nodes.names():
-        text = nodes.read_text(name)
-        # A task that was killed as it wrote has left no word, as others that were killed.
-        with contextlib.suppress(ValidationError):
-            found.append(NodeRecord.model_validate_json(text or ""))
-    return sorted(found, key=lambda record: record.started)
 
 
 def summarize(
@@ -101,7 +86,7 @@ def summarize(
         failure: why those can't be read.
     """
     facts = {record.node: record.facts for record in records if record.facts}
-    progress = _progress(records)
+    progress = progress_of(records)
     has_verdict = any("verdict" in found for found in facts.values())
     failure = failure or _failure(_planned(config), records, has_verdict)
     outcome = compose(facts, failure)
@@ -151,15 +136,6 @@ def _failure(
         message += f" (not even, if Kubeflow could not store what {planned[silent - 1]} had made)"
     message += ". Kubeflow's page of the run and the pod's events tell"
     return Failure(kind="fault", message=message)
-
-
-def _progress(records: Iterable[NodeRecord]) -> Progress:
-    progress = Progress(started=0.0)
-    for record in records:
-        for event in record.events:
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                progress.apply(event)
-    return progress
 
 
 def _seconds(records: Sequence[NodeRecord]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from typing import Any
 from components import run_events
 from components.errors import EffnetError, InputError, TrainingJobError
 from components.kubernetes_api import ConflictError, Object, ObjectApi, connect, own_namespace
+from components.run_report import parts
 from pipeline.kfp import tf_job
 from pipeline.kfp.parameters import PREFIX, WORKERS, Run
 from pipeline.kfp.staging import staged
@@ -89,10 +90,11 @@ def _keep(source: Path, target: Path) -> None:
 
 
 def _tell_again(task: Task, folder: Path) -> None:
-    """Records what the chief has recorded, so that a person is warned of it."""
-    run_id = Run.of(task.parameters).id
-    file = _output_file(folder, chief=True).parent / "runs" / run_id / NODES_FOLDER
-    record = NodeRecord.model_validate_json((file / f"{task.node}.json").read_bytes())
+    """Records what the chief has recorded, and takes over what it has left for the report."""
+    run = _output_file(folder, chief=True).parent / "runs" / Run.of(task.parameters).id
+    parts.tell_again(str(run))
+    file = run / NODES_FOLDER / f"{task.node}.json"
+    record = NodeRecord.model_validate_json(file.read_bytes())
     for event in record.events:
         facts = {key: value for key, value in event.items() if key not in ("time", "event")}
         run_events.record(event["event"], **facts)
