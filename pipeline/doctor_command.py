@@ -9,18 +9,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.cli_parts import ConfigOption, SetOption, errors_told
 from pipeline.doctor import examine
 from pipeline.doctor_finding import Finding
 from pipeline.options import effective_config
-from pipeline.terminal import STYLES, make_console, printable
+from pipeline.terminal import STYLES, Rows, make_console, print_text, printable
 
 _CANNOT_RUN = 2
+_WIDTH = len("missing")
 _STATE_STYLES = {"ok": STYLES["done"], "warning": STYLES["warning"], "missing": STYLES["failed"]}
-_INDENT = 9
 
 
 def doctor(
@@ -53,19 +52,11 @@ def _print(console: Console, finding: Finding) -> None:
     style = _STATE_STYLES[finding.state]
     if finding.state == "missing" and not finding.required:
         style = "dim"
-    head = Text.assemble((f"{finding.state:{_INDENT - 2}}  ", style), finding.name, ": ")
-    head.append(printable(finding.found))
-    _print_text(console, head, 0)
+    lines = [printable(f"{finding.name}: {finding.found}")]
     if finding.state != "ok":
-        _print_text(console, Text(f"for {finding.needed_for}"), _INDENT)
-        _print_text(console, Text(f"mend: {printable(finding.mend)}"), _INDENT)
-
-
-def _print_text(console: Console, text: Text, indent: int) -> None:
-    if console.is_terminal:
-        console.print(Padding(text, (0, 0, 0, indent)))
-    else:
-        console.print(Text(" " * indent) + text, soft_wrap=True)
+        lines += [f"for {finding.needed_for}", f"mend: {printable(finding.mend)}"]
+    states = [Text(f"{finding.state:{_WIDTH}}", style), *[Text(" " * _WIDTH)] * (len(lines) - 1)]
+    Rows(zip(states, map(Text, lines), strict=True)).print(console)
 
 
 def _print_end(console: Console, stopping: Sequence[str]) -> None:
@@ -74,7 +65,7 @@ def _print_end(console: Console, stopping: Sequence[str]) -> None:
         if stopping
         else "runs can be done here"
     )
-    _print_text(console, Text(end, STYLES["failed" if stopping else "done"]), 0)
+    print_text(console, Text(end, STYLES["failed" if stopping else "done"]))
 
 
 def _json(findings: Sequence[Finding]) -> str:
