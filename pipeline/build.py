@@ -39,6 +39,7 @@ from trainer.config import resolve_image_size
 
 _LEARNT = "components.learnt_images"
 _STORE = "components.store"
+_REPORT = ("components.run_report.parts", "components.run_report.thumbnails")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         data_path=locations.data,
         data_config=config.data,
         splits_config=config.splits,
-        code_digest=code_digest("components.image_example_gen", _LEARNT, _STORE, *_CONTRACT),
+        code_digest=code_digest(
+            "components.image_example_gen", _LEARNT, _STORE, *_REPORT, *_CONTRACT
+        ),
     )
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=_statistics_options()
@@ -117,7 +120,11 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         ingestion=example_gen.outputs["ingestion"],
         statistics=statistics.outputs["statistics"],
         evaluation=evaluator.outputs["evaluation"],
+        model_run=trainer.outputs["model_run"],
         model_dir=locations.model_dir,
+        name=config.serving.model_name,
+        data=locations.data,
+        model_card=config.serving.model_card,
         facts={
             "run_id": run_id,
             "splits": config.splits.model_dump_json(),
@@ -263,7 +270,13 @@ def _evaluator(
         baseline_model=baseline.outputs["baseline"],
         gate_config=config.gate,
         code_digest=code_digest(
-            "components.evaluator", "components.serving_baseline", _LEARNT, *_CONTRACT
+            "components.evaluator",
+            "components.run_report.label_issues",
+            "components.run_report.parts",
+            "components.run_report.thumbnails",
+            "components.serving_baseline",
+            _LEARNT,
+            *_CONTRACT,
         ),
     )
 

@@ -11,6 +11,7 @@ from components.evaluator.config import GateConfig
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.retrain_check.config import RetrainConfig
+from components.run_report.card_config import CardConfig
 from components.serving_validator.config import ServingCheckConfig
 from components.settings import Settings
 from pipeline.beam_config import BeamConfig
@@ -77,6 +78,9 @@ class ServingConfig(Settings):
     )
     check: ServingCheckConfig = Field(
         ServingCheckConfig(), description="the candidate on a real model server, before the push"
+    )
+    model_card: CardConfig = Field(
+        CardConfig(), description="what only people know of the model, for the card beside it"
     )
     kubernetes: KubernetesConfig | None = Field(
         None, description="the KServe InferenceService that serves each pushed version; null: none"

@@ -58,7 +58,7 @@ def trained_by(config: PipelineConfig) -> dict[str, Any]:
     settings = {
         f"{section}.{name}": value
         for section, part in parts.items()
-        for name, value in part.model_dump(mode="json").items()
+        for name, value in part.model_dump(mode="json", exclude={"label_check"}).items()
     }
     code = code_digest("trainer", "components.transform", "components.tuner", *_SHARED)
     return {SETTINGS: settings, CODE: code + file_digest(config.trainer.weights)}

@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from components.errors import InputError, OutputError
-from components.model_versions import AnyVersion, ModelVersions
+from components.features import EXTRA
+from components.model_versions import CARD_FACT, AnyVersion, ModelVersions
 from components.settings import nearest
 from components.store import is_remote
 from pipeline.cli_parts import ConfigOption, OutputOption, errors_told
@@ -151,6 +152,7 @@ def _row(version: AnyVersion) -> dict[str, Any]:
         facts, training, metrics = version.facts, version.training, _metrics(version)
     except OutputError as error:
         problem = str(error)
+    card = facts.get(CARD_FACT)
     return {
         "version": version.number,
         "state": version.state,
@@ -159,6 +161,7 @@ def _row(version: AnyVersion) -> dict[str, Any]:
         "run_id": facts.get("run_id"),
         "backbone": training.get("backbone"),
         "metrics": metrics,
+        "model_card": f"{version.address}/{EXTRA}/{card}" if card else None,
         "problem": problem,
     }
 

@@ -24,7 +24,7 @@ from trainer.steps import forward
 
 _PROGRESS_SECONDS = 2.0
 # Views are counted from the image itself, which is view 0.
-_FIRST_RANDOM_VIEW = 1
+FIRST_RANDOM_VIEW = 1
 
 
 class FrozenPart:
@@ -109,6 +109,10 @@ class CachedActivations:
         views = (rows + epoch) % self._values.shape[0]
         return Batch(self._values[views, rows], self._targets[views % len(self._targets), rows])
 
+    def unaugmented(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the activations [rows, ...] of the images themselves."""
+        return self._values[0, rows]
+
     def through(self, part: FrozenPart) -> "CachedActivations":
         """Runs a part of the network, from this cut to a higher one, once over all views."""
         views, images = self._values.shape[:2]
@@ -144,7 +148,7 @@ class FreshActivations:
 
     def read(self, rows: np.ndarray, epoch: int) -> Batch:
         """Returns the epoch's views of the rows."""
-        seeds = _view_seeds(self._index, rows, self._seed, _FIRST_RANDOM_VIEW + epoch)
+        seeds = view_seeds(self._index, rows, self._seed, FIRST_RANDOM_VIEW + epoch)
         images, targets = self._augment(self._pixels[rows], self._targets[rows], seeds)
         return Batch(self._part(images), targets)
 
@@ -190,8 +194,8 @@ def compute_activations(
         start += len(pixels)
         for view in range(views):
             images = pixels
-            if view >= _FIRST_RANDOM_VIEW:
-                seeds = _view_seeds(index, rows, seed, view)
+            if view >= FIRST_RANDOM_VIEW:
+                seeds = view_seeds(index, rows, seed, view)
                 images, mixed = augment(pixels, targets[0, rows], seeds)
                 targets[view % len(targets), rows] = mixed
             values[view, rows] = lower(images)
@@ -223,8 +227,8 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def _view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> tf.Tensor:
-    """Seeds int64 [rows, 2] that differ between images, views and seeds."""
+def view_seeds(index: ExampleIndex, rows: np.ndarray, seed: int, view: int) -> tf.Tensor:
+    """Seeds int64 [rows, 2] of random changes, which differ between images, views and seeds."""
     keys = index.image_keys[rows]
     return tf.stack([keys, np.full_like(keys, (seed << 32) + view)], axis=1)
 

@@ -1,5 +1,10 @@
 """Which activations a stage trains on: cached where they can be, shared between stages."""
 
+from collections.abc import Iterable
+
+import numpy as np
+
+from components import features
 from trainer.activation_cache import (
     Activations,
     CachedActivations,
@@ -10,8 +15,10 @@ from trainer.activation_cache import (
 )
 from trainer.array_store import ArrayStore
 from trainer.config import AugmentationConfig, StageConfig, TrainConfig
-from trainer.input_pipeline import ExampleIndex
+from trainer.input_pipeline import ExampleIndex, read_some
 from trainer.model import Classifier
+
+_VAL = "val"
 
 
 class ActivationSource:
@@ -59,12 +66,41 @@ class ActivationSource:
         """Drops what was computed by weights that have changed since."""
         self._cached.clear()
 
+    def pooled(self, split: str, rows: np.ndarray, pretrained: Classifier) -> np.ndarray:
+        """Returns the pooled features of some images, as the first weights make them.
+
+        What is cached spares the lower part of the network; the upper one has changed since.
+
+        Args:
+            split: train or val.
+            rows: int64 [images], ascending.
+            pretrained: the network as it was before the first stage.
+
+        Returns:
+            float32 [images, channels].
+        """
+        index = self._val if split == features.VAL else self._train
+        judges = split == features.VAL
+        cached = [found for key, found in self._cached.items() if (key == _VAL) == judges]
+        batches: Iterable[tuple[np.ndarray, np.ndarray]]
+        if not cached:
+            part = FrozenPart(pretrained.lower(0))
+            batches = read_some(index, rows, self._config.batch_size)
+        else:
+            part = FrozenPart(pretrained.between(self._lowest, 0))
+            starts = range(self._config.batch_size, len(rows), self._config.batch_size)
+            batches = ((some, cached[0].unaugmented(some)) for some in np.split(rows, starts))
+        found = np.empty((len(rows), part.model.output.shape[-1]), np.float32)
+        for some, inputs in batches:
+            found[np.searchsorted(rows, some)] = part(inputs)
+        return found
+
     def _at_lowest(self, augmentation: AugmentationConfig | None) -> CachedActivations:
         """The train split under an augmentation, or the val split without one."""
-        key = augmentation.model_dump_json() if augmentation else "val"
+        key = augmentation.model_dump_json() if augmentation else _VAL
         if key not in self._cached:
             # Only val is kept beside them: two augmentations at once would double the memory.
-            self._cached = {k: v for k, v in self._cached.items() if "val" in (k, key)}
+            self._cached = {k: v for k, v in self._cached.items() if _VAL in (k, key)}
             split = self._train if augmentation else self._val
             self._cached[key] = self._compute(split, self._lowest, augmentation)
         return self._cached[key]

@@ -198,6 +198,11 @@ class TrainConfig(Settings):
         description="run one after the other",
     )
     cache: CacheConfig = Field(CacheConfig(), description="activations of the frozen part")
+    label_check: bool = Field(
+        True,
+        description="whether to look for images of train and val whose label is likely wrong, "
+        "after the training and not by JAX; it makes no other model",
+    )
     hardware: HardwareConfig = Field(HardwareConfig(), description="devices and precision")
     search: SearchConfig = Field(SearchConfig(), description="of the member that fits best")
 

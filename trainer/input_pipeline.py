@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ class ExampleIndex:
         files: the shards, TFRecords.
         rows: int64 [images], the row of each example in order of reading.
         labels: int64 [images], class index by row.
+        ids: bytes [images], UTF-8, by row: growing.
         image_keys: int64 [images], non-negative, drawn from the id, by row: what an image's
             random changes are seeded with.
         image_size: height and width of the images in pixels.
@@ -39,6 +40,7 @@ class ExampleIndex:
     files: tuple[str, ...]
     rows: np.ndarray
     labels: np.ndarray
+    ids: np.ndarray
     image_keys: np.ndarray
     image_size: int
 
@@ -67,7 +69,7 @@ def index_examples(patterns: Sequence[str], split: str) -> ExampleIndex:
     rows = np.empty(len(order), np.int64)
     rows[order] = np.arange(len(order))
     keys = np.array([_image_key(image_id) for image_id in ids[order]], np.int64)
-    return ExampleIndex(files, rows, labels[order], keys, _image_size(files))
+    return ExampleIndex(files, rows, labels[order], ids[order], keys, _image_size(files))
 
 
 def read_pixels(index: ExampleIndex, batch_size: int) -> tf.data.Dataset:
@@ -76,14 +78,38 @@ def read_pixels(index: ExampleIndex, batch_size: int) -> tf.data.Dataset:
     Returns:
         Batches of uint8 [batch, size, size, 3] in [0, 255]; the last may be smaller.
     """
+    return _pixels(_records(index.files), index, batch_size)
 
+
+def read_some(
+    index: ExampleIndex, rows: np.ndarray, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Reads some of a split's images in the order of its shards; the others are not decoded.
+
+    Args:
+        index: the split.
+        rows: int64 [some], each once, in any order.
+        batch_size: images at a time.
+
+    Yields:
+        Rows int64 [batch], and their images uint8 [batch, size, size, 3] in [0, 255].
+    """
+    wanted = np.isin(index.rows, rows)
+    chosen = _records(index.files).enumerate().filter(lambda number, _: tf.gather(wanted, number))
+    records = chosen.take(len(rows)).map(lambda _, record: record)
+    found, start = index.rows[wanted], 0
+    for pixels in _pixels(records, index, batch_size).as_numpy_iterator():
+        yield found[start : start + len(pixels)], pixels
+        start += len(pixels)
+
+
+def _pixels(records: tf.data.Dataset, index: ExampleIndex, batch_size: int) -> tf.data.Dataset:
     def parse(batch: tf.Tensor) -> tf.Tensor:
         raw = tf.io.parse_example(batch, _PIXELS_SPEC)[features.PIXELS]
         size = index.image_size
         return tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, size, size, 3])
 
-    dataset = _records(index.files).batch(batch_size)
-    return dataset.map(parse, num_parallel_calls=_AT_ONCE).prefetch(1)
+    return records.batch(batch_size).map(parse, num_parallel_calls=_AT_ONCE).prefetch(1)
 
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:

@@ -49,7 +49,7 @@ class Classifier:
         return self._uppers[blocks]
 
     def between(self, lower: int, upper: int) -> keras.Model:
-        """Returns what lies between a cut and a higher one: activations to activations."""
+        """Returns what lies between a cut and a higher one, or the same: activations to such."""
         return keras.Model(
             self._cut(lower), self._cut(upper), name=f"from_{lower}_to_{upper}_blocks"
         )

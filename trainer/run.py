@@ -9,6 +9,7 @@ from components import features
 from trainer.checkpoints import checkpoint_at
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, is_chief, make_strategy
+from trainer.report import training_part
 from trainer.results import Reporter
 from trainer.signatures import ServingModule, export
 from trainer.task import Data, Task, read_data
@@ -45,6 +46,7 @@ def run_fn(fn_args: Any) -> None:
     module = ServingModule(network, data.labels, data.train.image_size, task.transform.resize)
     export(module, fn_args.serving_model_dir)
     _write_facts(Path(fn_args.serving_model_dir), _facts(trained, task.config, data))
+    training_part(trained, data, task.config, task.base_model).leave(fn_args.model_run_dir)
     checkpoint.clear()
 
 

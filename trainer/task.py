@@ -71,11 +71,11 @@ class Task:
 
     def checkpoint_folder(self, data: Data) -> str:
         """Returns a folder for this very training: TFX gives a node that runs again other ones."""
-        return self._folder(data, self.config.model_dump_json(exclude={"search"}))
+        return self._folder(data, self.config.model_dump_json(exclude={"search", "label_check"}))
 
     def search_folder(self, data: Data) -> str:
         """Returns a folder for this very search."""
-        return self._folder(data, self.config.model_dump_json())
+        return self._folder(data, self.config.model_dump_json(exclude={"label_check"}))
 
     def _folder(self, data: Data, config: str) -> str:
         facts = [

@@ -32,11 +32,13 @@ class Trained:
         classifier: with the weights of the last stage's best epoch, in full precision.
         results: of the stages.
         weights: what training began from: the configuration's weights, or "serving".
+        source: of the activations that the stages trained on.
     """
 
     classifier: Classifier
     results: list[StageResult]
     weights: str
+    source: ActivationSource
 
 
 def train(
@@ -71,8 +73,9 @@ def train(
             in_jax_process(_train_there, data, config, begin_from, checkpoint)
             _check_finished(checkpoint, config)
         replicas = replicas or Replicas(tf.distribute.get_strategy())
-        classifier, results = _run_stages(data, config, begin_from, reporter, checkpoint, replicas)
-    return Trained(classifier, results, "serving" if warm else config.weights)
+        done = _run_stages(data, config, begin_from, reporter, checkpoint, replicas)
+    classifier, results, source = done
+    return Trained(classifier, results, "serving" if warm else config.weights, source)
 
 
 def _train_there(
@@ -102,7 +105,7 @@ def _run_stages(
     reporter: Reporter,
     checkpoint: Checkpoint | None,
     replicas: Replicas,
-) -> tuple[Classifier, list[StageResult]]:
+) -> tuple[Classifier, list[StageResult], ActivationSource]:
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     size = data.train.image_size
@@ -112,7 +115,7 @@ def _run_stages(
     results = list(finetune(classifier, source, config, replicas, reporter, checkpoint))
     if config.hardware.precision != "float32":
         classifier = _in_full_precision(classifier, data.labels, config, size)
-    return classifier, results
+    return classifier, results, source
 
 
 def _in_full_precision(
@@ -126,7 +129,11 @@ def _in_full_precision(
 
 
 def build_classifier(
-    labels: list[str], config: TrainConfig, image_size: int, base_model: str | None = None
+    labels: list[str],
+    config: TrainConfig,
+    image_size: int,
+    base_model: str | None = None,
+    again: bool = False,
 ) -> Classifier:
     """Builds backbone and head, with the weights that training begins from.
 
@@ -135,6 +142,7 @@ def build_classifier(
         config: backbone, weights and the size that the network sees.
         image_size: of the transformed images, taken where the configuration names none.
         base_model: an exported model to begin from, in place of the configured weights.
+        again: whether it was built before, and what is new to that model was told.
 
     Raises:
         ConfigError: the backbone can't be built, or not begin from the model that serves.
@@ -145,7 +153,9 @@ def build_classifier(
     classifier = Classifier(backbone, len(labels), config.dropout)
     if base_model:
         new = warm_start.begin_from(classifier.network, labels, base_model)
-        if new and keras.backend.backend() == "tensorflow":  # else it is told by who exports
+        if (
+            new and not again and keras.backend.backend() == "tensorflow"
+        ):  # else it is told by who exports
             run_events.warn(f"new to the model that training begins from: {', '.join(new)}")
     return classifier
 

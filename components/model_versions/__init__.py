@@ -2,6 +2,7 @@
 
     serving/<model name>/<version>/    a SavedModel, as TensorFlow Serving expects it
         assets.extra/model.json        what it is: digest, run, when it was pushed
+        assets.extra/model_card.md     the same for people: purpose, data, quality, limits
         assets.extra/schema.pbtxt      the schema that its data followed
         assets.extra/learnt_images.npy the images that it has learnt from
         assets.extra/train_statistics.pb  their statistics
@@ -24,6 +25,7 @@ from components.model_versions.holds import Hold, read_hold, release
 from components.model_versions.publishing import PushWithheldError, publish, remove_old
 from components.model_versions.switching import VersionError, promote, roll_back, withdraw
 from components.model_versions.versions import (
+    CARD_FACT,
     FACTS_FILE,
     SCHEMA_FILE,
     AnyVersion,
@@ -36,6 +38,7 @@ from components.model_versions.versions import (
 )
 
 __all__ = [
+    "CARD_FACT",
     "FACTS_FILE",
     "SCHEMA_FILE",
     "AnyVersion",

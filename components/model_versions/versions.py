@@ -12,6 +12,7 @@ from components.model_versions.folder import FAILED, WITHDRAWN, numbered
 
 FACTS_FILE = "model.json"
 SCHEMA_FILE = "schema.pbtxt"
+CARD_FACT = "model_card"  # among the facts: the name of the file
 
 State = Literal["serving", "visible", "withdrawn", "failed"]
 

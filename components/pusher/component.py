@@ -11,8 +11,9 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils
 
-from components.pusher import executor, kept
+from components.pusher import card, executor, kept
 from components.pusher.kubernetes_config import KubernetesConfig
+from components.run_report.card_config import CardConfig
 
 
 class PusherSpec(standard_component_specs.PusherSpec):
@@ -28,7 +29,8 @@ class PusherSpec(standard_component_specs.PusherSpec):
         kept.BASELINE: ChannelParameter(type=standard_artifacts.Model),
         kept.INGESTION: ChannelParameter(type=simple_artifacts.File),
         kept.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
-        executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        card.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        card.MODEL_RUN: ChannelParameter(type=standard_artifacts.ModelRun),
     }
 
 
@@ -48,7 +50,11 @@ class Pusher(tfx_component.Pusher):
         ingestion: types.BaseChannel,
         statistics: types.BaseChannel,
         evaluation: types.BaseChannel,
+        model_run: types.BaseChannel,
         model_dir: str,
+        name: str,
+        data: str,
+        model_card: CardConfig,
         facts: dict[str, Any],
         keep: int | None = None,
         kubernetes: KubernetesConfig | None = None,
@@ -67,7 +73,11 @@ class Pusher(tfx_component.Pusher):
                 kept with the version.
             statistics: channel of one ExampleStatistics; those of train are kept likewise.
             evaluation: channel of one ModelEvaluation, whose metrics are recorded with the version.
+            model_run: channel of one ModelRun, with what the Trainer left for the model's card.
             model_dir: folder of the model's versions, or its address on S3 or GCS.
+            name: of the model, for its card.
+            data: where its images are from, for its card.
+            model_card: what people say of the model.
             facts: JSON values, recorded with the version. The run's id among them keeps the push
                 from ever being answered from the cache, since what serves may have changed
                 meanwhile.
@@ -77,6 +87,11 @@ class Pusher(tfx_component.Pusher):
         destination = pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=model_dir)
         )
+        told = {
+            card.NAME: name,
+            card.DATA: card.without_secrets(data),
+            card.WORDS: model_card.model_dump(mode="json"),
+        }
         spec = PusherSpec(
             model=model,
             model_blessing=model_blessing,
@@ -86,8 +101,11 @@ class Pusher(tfx_component.Pusher):
             ingestion=ingestion,
             statistics=statistics,
             evaluation=evaluation,
+            model_run=model_run,
             push_destination=destination,
-            custom_config=json_utils.dumps({executor.FACTS: facts, executor.KEEP: keep}),
+            custom_config=json_utils.dumps(
+                {executor.FACTS: facts, executor.KEEP: keep, executor.CARD: told}
+            ),
             kubernetes="" if kubernetes is None else kubernetes.model_dump_json(),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )

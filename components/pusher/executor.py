@@ -1,7 +1,6 @@
 """Pushes a blessed model as a version that is complete before it is visible."""
 
 import datetime
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,21 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, proto_utils
 
-from components.evaluator.measured import OVERALL, read_metrics
-from components.evaluator.verdict import FILE, Verdict
-from components.model_versions import PushWithheldError, versions_at
+from components.model_versions import CARD_FACT, PushWithheldError, versions_at
+from components.pusher.card import card_facts, measured
 from components.pusher.inference_service import go_live
-from components.pusher.kept import BASELINE, kept_files
+from components.pusher.kept import BASELINE, Inputs, kept_files
 from components.pusher.kubernetes_config import KubernetesConfig
+from components.run_report import model_card
 from components.serving_baseline.executor import judged_state
 
 NEW_PROPERTY = "newly_pushed"  # 0 where an earlier run has pushed this very model
 DESTINATION_PROPERTY = "pushed_destination"  # TFX's own name for it
 WITHHELD_PROPERTY = "withheld"  # why a blessed model was not pushed
 SCHEMA = "schema"
-EVALUATION = "evaluation"
-FACTS = "facts"  # these two within custom_config
+FACTS = "facts"  # these three within custom_config
 KEEP = "keep"
+CARD = "card"
 RUN = "run_id"  # within the facts
 KUBERNETES = "kubernetes"
 
@@ -66,13 +65,19 @@ class Executor(tfx_executor.Executor):
         # Before anything is visible: nobody would take it out of sight again.
         kubernetes = exec_properties.get(KUBERNETES)
         settings = KubernetesConfig.parse_json(kubernetes) if kubernetes else None
+        model = Path(self.GetModelPath(input_dict))
         try:
             version, new = versions.publish(
-                Path(self.GetModelPath(input_dict)),
+                model,
                 schema=Path(io_utils.get_only_uri_in_dir(schema_dir)),
-                facts={**config[FACTS], "pushed_at": now, "metrics": _metrics(input_dict)},
+                facts={
+                    **config[FACTS],
+                    "pushed_at": now,
+                    "metrics": measured(input_dict)[0],
+                    CARD_FACT: model_card.FILE,
+                },
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
-                extra=kept_files(input_dict, Path(self.GetModelPath(input_dict))),
+                extra=_kept(input_dict, model, config),
             )
             # A task that is tried again finds what its former attempt has published.
             new = new or version.facts.get(RUN) == config[FACTS][RUN]
@@ -89,12 +94,7 @@ class Executor(tfx_executor.Executor):
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
 
 
-def _metrics(input_dict: dict[str, list[types.Artifact]]) -> dict[str, float | None]:
-    """Returns what the gate measured on all test images; None where a metric has no value."""
-    uri = artifact_utils.get_single_uri(input_dict[EVALUATION])
-    verdict = Verdict.read((Path(uri) / FILE).read_text(encoding="utf-8"))
-    found = {**read_metrics(uri)[0][OVERALL], **verdict.metrics}
-    return {
-        name: value if value is not None and math.isfinite(value) else None
-        for name, value in found.items()
-    }
+def _kept(inputs: Inputs, model: Path, config: dict[str, Any]) -> dict[str, bytes]:
+    """Returns the files that are kept with the version, by name."""
+    card = model_card.render(card_facts(inputs, model, config[CARD], config[FACTS]))
+    return {**kept_files(inputs, model), model_card.FILE: card.encode()}

@@ -1,4 +1,4 @@
-"""What is kept with a version beside its schema: what it has learnt from.
+"""What is kept with a version beside its schema and its card: what it has learnt from.
 
 The gate and the check whether a training pays hold the data of later runs against it.
 """

@@ -103,9 +103,9 @@ def _inline(text: str, name: str, title: str, description: str) -> Markup:
 
 def comparison(found: Comparison) -> Markup:
     """The difference of accuracy with its interval, and the line of no difference."""
-    rows = [("all test images", found)]
+    rows = [("all", found)]
     if found.unseen is not None:
-        rows.append(("not learnt by it", found.unseen))
+        rows.append(("not learnt\nby it", found.unseen))
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color=_MUTED, linewidth=1, linestyle="--")
@@ -116,7 +116,7 @@ def comparison(found: Comparison) -> Markup:
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("accuracy against the model that served, percentage points")
+        axes.set_xlabel("difference of accuracy, points")
 
     return _svg(
         "comparison",
@@ -148,6 +148,13 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
         draw,
         height=3.6,
     )
+
+
+def scores(bins: Sequence[ReliabilityBin]) -> Markup:
+    """Share of the test images in each range of scores."""
+    edges = (*(one.low for one in bins), bins[-1].high)
+    counts = tuple(one.images for one in bins)
+    return histogram("scores", "score", Histogram(edges=edges, counts=counts))
 
 
 def curves(stages: Sequence[Curve], measure: str) -> Markup:
@@ -253,11 +260,11 @@ def class_shifts(rows: Sequence[ClassShift]) -> Markup:
                 ends[0], place, "o", color=_SECOND, mfc="none", label="" if place else "before"
             )
             axes.plot(ends[1], place, "o", color=_FIRST, label="" if place else "now")
-        labels = [str(wording.printable(wording.shortened(row.label, _LONGEST))) for row in rows]
+        labels = [wording.shortened(row.label, _LONGEST) for row in rows]
         axes.set_yticks(range(len(rows)), labels)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel("share of all images, %")
-        axes.legend()
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
 
     return _svg(
         "class-shifts",

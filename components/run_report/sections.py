@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from components.run_report import story
 from components.run_report.facts import History, RunReport
 from components.run_report.parts import DataPart, EvaluationPart, LabelIssues, TrainingPart
 
@@ -34,7 +35,7 @@ def of_run(report: RunReport) -> list[Section]:
         *_of_data(report.data),
         ("drift", "Drift", report.before and report.data),
         ("nodes", "Time", summary.verdict != "running" and (report.nodes or summary.seconds)),
-        ("made", "How it was made", True),
+        ("made", "How it was made", story.made(report) or report.config or summary.versions),
         ("repeat", "Repeat it", report.commands),
     )
 

@@ -44,8 +44,9 @@ def _what(rules: list[Rule]) -> str:
 
 def _unmet(rule: Rule) -> str:
     of = f" of {rule.slice}" if rule.slice else ""
-    found = wording.number(rule.value) if rule.value is not None else rule.reason or "no value"
-    return f"{rule.metric}{of} is {found}, asked for {rule.bound}"
+    if rule.value is None:
+        return f"{rule.metric}{of}: {rule.reason or 'no value'}"
+    return f"{rule.metric}{of} is {wording.number(rule.value)}, asked for {rule.bound}"
 
 
 def _against(report: RunReport) -> str:

@@ -49,7 +49,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return NONE
     if float(value).is_integer() and abs(value) >= 2:
         return count(int(value))
-    return f"{value:.{digits}f}".replace("-", _MINUS)
+    return f"{value:.{min(digits, 2) if abs(value) >= 2 else digits}f}".replace("-", _MINUS)
 
 
 def count(value: int | None) -> str:
@@ -84,8 +84,9 @@ def pointed(bounds: tuple[float, float] | None) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Cuts what is too long for a figure."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """Writes a user's text in one line of a figure, and cuts it where it is too long."""
+    line = str(printable(" ".join(text.split())))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def verdict(name: str) -> str:

@@ -55,7 +55,7 @@ def run_parameters(config: PipelineConfig) -> list[RunParameter]:
     told = ("RetrainCheck", "Pusher") if config.retrain.if_changed else ("Pusher",)
     training = ("Tuner", "Trainer", *told) if train.search.enabled else ("Trainer", *told)
     found = [
-        RunParameter("data", config.kubeflow.data, ("ImageExampleGen",)),
+        RunParameter("data", config.kubeflow.data, ("ImageExampleGen", "Pusher")),
         RunParameter("span", config.data.span or "", ("ImageExampleGen",)),
         RunParameter("epochs", _epochs(train), training),
     ]
@@ -200,6 +200,7 @@ def _with_custom_config(text: str, run: Run) -> str:
     if "facts" in config:
         told = _with_trained_by(config["facts"][TRAINED_BY], run)
         config["facts"] |= {"run_id": run.id, TRAINED_BY: told}
+        config["card"]["data"] = _with_data(config["card"]["data"], run)
     if "train_config" in config:
         training = _with_training(config["train_config"], run)
         weights = TrainConfig.parse_json(training).weights

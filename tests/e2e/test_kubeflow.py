@@ -93,6 +93,16 @@ class Project:
     def package(self) -> Package:
         return read_package(self.file)
 
+    @property
+    def index(self) -> str:
+        """The page of all runs."""
+        return open_store(self.output).read_text("index.html") or ""
+
+    def page(self, summary: dict[str, Any]) -> str:
+        """The page of a run."""
+        runs = open_store(self.output).child("runs", summary["run_id"])
+        return runs.read_text("report.html") or ""
+
     def run(self, **parameters: Any) -> tuple[Run, dict[str, Any]]:
         """Runs the package; returns the summary that it left, too."""
         runs = open_store(self.output).child("runs")
@@ -171,6 +181,9 @@ def test_a_run_pushes_a_model(project: Project, first_run: tuple[Run, dict[str, 
     assert versions(project) == ["1"]
     assert summary["verdict"] == "pushed"
     assert summary["baseline"] is None
+    assert "pushed" in project.page(summary)
+    assert f'href="runs/{summary["run_id"]}/report.html"' in project.index
+    assert f"classifier version 1, by run {summary['run_id']}" in project.index
 
 
 @pytest.mark.usefixtures("first_run")
@@ -179,6 +192,8 @@ def test_the_next_run_finds_it_and_a_worse_candidate_is_refused(project: Project
     assert run.state == SUCCEEDED, failures(project, run)
     assert summary["verdict"] == "refused"
     assert summary["baseline"] is not None
+    assert summary["baseline_version"] == 1
+    assert "log_loss" in project.page(summary)
     assert [rule["metric"] for rule in summary["rules"] if not rule["passed"]] == ["log_loss"]
     assert versions(project) == ["1"]
 
@@ -204,6 +219,8 @@ def test_a_failed_task_is_tried_again_and_the_exit_task_tells_why(project: Proje
     assert {tasks[name].state for name in ("StatisticsGen", "Trainer", "Pusher")} == {OMITTED}
     assert summary["verdict"] == "failed"
     assert "nowhere" in summary["error"]["message"]
+    assert "nowhere" in project.page(summary)
+    assert summary["run_id"] in project.index
 
 
 @pytest.mark.usefixtures("first_run")

@@ -30,9 +30,11 @@ from components.store import open_store
 from pipeline import cli, local, schema_commands
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
+from pipeline.failures import failed_outcome
 from pipeline.layout import Output, new_run_id
 from pipeline.options import effective_config
 from pipeline.progress import Progress, read_events
+from pipeline.run_pages import write_pages
 from pipeline.summary import Outcome
 
 pytestmark = pytest.mark.e2e
@@ -97,14 +99,27 @@ class Project:
         return [*EFFNET, "run", *where, "--config", str(self.config_file), *options]
 
     def run_here(self, config: PipelineConfig) -> tuple[Outcome, Progress]:
-        """Runs in this process, which has imported TFX already."""
+        """Runs in this process, which has imported TFX already, and leaves its page."""
         run = self.output.run(new_run_id())
         run.path.mkdir(parents=True)
         run.config.write_text(render(config), encoding="utf-8")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(run_events.RUN_DIR_VARIABLE, str(run.path))
-            outcome = local.run_pipeline(self.output, run, str(self.data))
+            try:
+                outcome = local.run_pipeline(self.output, run, str(self.data))
+                outcome.write(run)
+            except Exception as error:
+                failed_outcome(error).write(run)
+                raise
+            finally:
+                write_pages(str(self.output.root), run.id, pytest.fail)
         return outcome, read_events(run.events)
+
+    @property
+    def newest_page(self) -> str:
+        """What the page of the last run says."""
+        (*_, newest) = self.output.all_runs()
+        return newest.report.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +181,12 @@ def test_after_a_kill_the_next_run_goes_on_and_pushes(
     assert states(progress)["Transform"] == "done"
     assert json.loads(finished.summary.read_text(encoding="utf-8")) == first_run
     assert effective_config(finished.config) == effective_config(project.config_file)
+    assert "pushed" in project.newest_page
+    assert "finish=matt" in project.newest_page
+    index = project.output.index.read_text(encoding="utf-8")
+    assert f'href="runs/{finished.id}/report.html"' in index
+    assert f"classifier version 1, by run {finished.id}" in index
+    assert killed.id in index
 
 
 def test_the_pushed_model_answers_raw_files(project: Project, first_run: Mapping[str, Any]) -> None:
@@ -183,6 +204,9 @@ def test_the_pushed_model_answers_raw_files(project: Project, first_run: Mapping
 
 @pytest.mark.usefixtures("first_run")
 def test_the_same_again_is_unchanged(project: Project, config: PipelineConfig) -> None:
+    (ingestion,) = project.output.artifacts.glob("ImageExampleGen/ingestion/*")
+    (ingestion / "report").mkdir(exist_ok=True)
+    (ingestion / "report" / "planted.json").write_text("{}", encoding="utf-8")
     outcome, progress = project.run_here(config)
     model_dir = project.output.serving("classifier")
     assert outcome.verdict == "unchanged"
@@ -198,6 +222,8 @@ def test_the_same_again_is_unchanged(project: Project, config: PipelineConfig) -
     assert any("set aside" in warning for warning in progress.warnings)
     (*_, newest) = project.output.all_runs()
     assert "broken.png" in (newest.path / REJECTED_FILE).read_text(encoding="utf-8")
+    assert (newest.path / "report" / "planted.json").is_file()
+    assert "unchanged" in project.newest_page
 
 
 @pytest.mark.usefixtures("first_run")
@@ -230,6 +256,8 @@ def test_a_refused_model_is_not_pushed(project: Project) -> None:
     assert outcome.baseline is not None
     (failed,) = [rule for rule in outcome.rules if not rule.passed]
     assert failed.bound.startswith(f">= serving {outcome.baseline['accuracy']:.4f}")
+    assert outcome.baseline_version == 1
+    assert f"{outcome.baseline['accuracy']:.4f}" in project.newest_page
     assert outcome.retrain is not None
     assert outcome.retrain.reason == "settings of transform and trainer: other trainer.stages"
     assert states(progress)["Transform"] == "cached"
@@ -306,6 +334,7 @@ def test_a_new_class_stops_the_run_until_it_is_accepted(
     write_data(project.data, ("blue", "red", "green"))
     with pytest.raises(DataError, match=r"never seen before: 'green'"):
         project.run_here(config)
+    assert "never seen before: &#39;green&#39;" in project.newest_page
     store = open_store(str(project.output.root))
     assert any("'green'" in line for line in schema_commands.diff(store, config))
     accepted = Path(schema_commands.accept(store, config))

@@ -88,7 +88,9 @@ def test_neither_help_nor_errors_import_heavy_libraries(arguments, status, envir
         ("killed", 1),
     ],
 )
-def test_the_exit_status_tells_the_verdict(effnet, child_plays, arguments, scenario, status):
+def test_the_exit_status_tells_the_verdict(
+    effnet, child_plays, arguments, output, scenario, status
+):
     child_plays(scenario)
 
     result = effnet(arguments)
@@ -96,6 +98,10 @@ def test_the_exit_status_tells_the_verdict(effnet, child_plays, arguments, scena
     assert result.exit_code == status
     assert "\x1b" not in result.output
     assert "next: " in result.stdout
+    (run,) = output.all_runs()
+    assert f"report: {run.report}\n" in result.stdout
+    assert "[bold]cat[/bold]" in run.report.read_text(), "what the run warned of"
+    assert run.id in output.index.read_text()
 
 
 def test_a_run_may_be_told_to_look_first(effnet, child_plays, arguments, output):
@@ -204,7 +210,9 @@ def test_clean_bounds_the_runs(effnet, child_plays, arguments, output):
 
     assert result.exit_code == 0
     assert result.stdout.startswith("removed 2 runs")
-    assert len(output.all_runs()) == 1
+    (run,) = output.all_runs()
+    assert output.index.read_text().count("/report.html") == 1
+    assert run.id in output.index.read_text()
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def push(output, tmp_path):
         metrics = {"accuracy": 0.9 + number / 100, "log_loss": None, "examples": 50.0}
         pushed_at = f"2026-11-24T04:3{number}:00+00:00"
         facts = {"run_id": run.id, "pushed_at": pushed_at, "metrics": metrics}
+        facts |= {"model_card": "model_card.md"} if number > 1 else {}
         version, _ = publish(saved, output.serving(model), schema=None, facts=facts)
         return version
 
@@ -89,6 +90,8 @@ def test_the_list_as_json_has_the_metrics_and_the_hold(effnet, two):
     assert newest["path"] == str(two / ".withdrawn" / "2")
     assert newest["metrics"] == {"accuracy": 0.92, "log_loss": None, "examples": 50.0}
     assert newest["run_id"] == RUNS[2]
+    cards = [row["model_card"] for row in listing["versions"]]
+    assert cards == [str(two / ".withdrawn/2/assets.extra/model_card.md"), None]
 
 
 def test_a_version_keeps_its_accuracy_without_its_run(effnet, two, output):

@@ -11,6 +11,7 @@ from components.image_example_gen.report import REPORT_FILE
 from components.pusher.executor import DESTINATION_PROPERTY, NEW_PROPERTY, WITHHELD_PROPERTY
 from components.retrain_check.decision import FILE as DECISION_FILE
 from components.retrain_check.decision import Decision, Finding
+from components.serving_baseline.executor import VERSION_PROPERTY
 from components.serving_validator import report as serving_report
 from components.serving_validator.report import ServingReport
 from pipeline.node_facts import collect, collect_all, compose
@@ -80,6 +81,14 @@ def test_each_node_tells_the_part_of_the_outcome_that_it_decides(outputs):
     assert collect("Pusher", outputs)["pushed_path"] == VERSION
     assert collect("Transform", outputs) == {}
     assert collect("Evaluator", outputs) == {}, "it left nothing here"
+
+
+def test_the_version_that_served_is_told(tmp_path):
+    made = artifact(standard_artifacts.Model, tmp_path, **{VERSION_PROPERTY: 7})
+    facts = collect("ServingBaseline", {"baseline": [made]})
+    assert facts == {"baseline_version": 7, "trained_splits": None}
+    outcome = compose({"ServingBaseline": facts, "Pusher": {"verdict": "refused"}})
+    assert outcome.baseline_version == 7
 
 
 def test_facts_are_plain_json(outputs):

@@ -20,9 +20,17 @@ from trainer.config import AugmentationConfig, StageConfig
 from trainer.hardware_config import HardwareConfig
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Where JAX keeps what it has compiled, most of the time of trainings that are alike."""
+    return str(tmp_path_factory.mktemp("compiled"))
+
+
 @pytest.fixture
-def jax_config(tiny_config, monkeypatch):
+def jax_config(tiny_config, monkeypatch, compiled):
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", compiled)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     return tiny_config.model_copy(
         update={
             "hardware": HardwareConfig(backend="jax"),

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from components import features, run_events
 from components.model_versions import read_training
+from components.run_report.parts import FOLDER, TrainingPart
 from trainer import run
 
 
@@ -29,6 +30,17 @@ def test_trains_exports_and_tells(transformed, tiny_config, tmp_path, monkeypatc
         f"{stage}/{split}" for stage in ("0-head", "1-top_blocks") for split in ("train", "val")
     }
     assert not (tmp_path / "checkpoints").exists() or not any((tmp_path / "checkpoints").iterdir())
+
+    left = tmp_path / "run" / FOLDER / TrainingPart.file()
+    part = TrainingPart.parse(left.read_text())
+    assert [(curve.stage, len(curve.val_loss)) for curve in part.curves] == [
+        ("head", 2),
+        ("top_blocks", 1),
+    ]
+    assert part.label_issues.judged == 30
+    assert (tmp_path / FOLDER / TrainingPart.file()).read_bytes() == left.read_bytes()
+    # No training image is pushed.
+    assert not list((tmp_path / "model").rglob(FOLDER))
 
     model = tf.saved_model.load(fn_args.serving_model_dir)
     png = tf.io.encode_png(np.zeros((20, 30, 3), np.uint8))

@@ -8,15 +8,18 @@ from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from components.errors import RolloutError
+from components.features import EXTRA
 from components.model_versions import (
     list_versions,
     publish,
     serving_state,
     versions_at,
 )
-from components.pusher import executor, kept, rollout
+from components.pusher import card, executor, kept, rollout
 from components.pusher.kubernetes_config import KubernetesConfig
+from components.run_report import model_card
 from components.serving_baseline.executor import STATE_PROPERTY
+from components.store import open_store
 from tests.components.pusher import kube_api
 
 
@@ -71,8 +74,8 @@ def _push(
     (folder / executor.SCHEMA / "schema.pbtxt").write_text("")
     state = serving_state(versions_at(place).serving())
     artifacts[kept.BASELINE].set_string_custom_property(STATE_PROPERTY, state)
-    artifacts[executor.EVALUATION] = standard_artifacts.ModelEvaluation()
-    artifacts[executor.EVALUATION].uri = str(evaluation)
+    artifacts[card.EVALUATION] = standard_artifacts.ModelEvaluation()
+    artifacts[card.EVALUATION].uri = str(evaluation)
     artifacts[kept.STATISTICS] = statistics
     artifacts["model_blessing"].set_int_custom_property("blessed", 1)
     filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=place)
@@ -91,7 +94,11 @@ def _push(
                 pusher_pb2.PushDestination(filesystem=filesystem)
             ),
             "custom_config": json_utils.dumps(
-                {executor.FACTS: {"run_id": "1"}, executor.KEEP: keep}
+                {
+                    executor.FACTS: {"run_id": "1"},
+                    executor.KEEP: keep,
+                    executor.CARD: {card.NAME: "classifier", card.DATA: "", card.WORDS: {}},
+                }
             ),
             executor.KUBERNETES: settings.model_dump_json(),
         },
@@ -160,6 +167,8 @@ def test_a_version_in_a_bucket_goes_live_by_its_own_address(api, push, s3, tmp_p
     assert pushed.get_string_custom_property(executor.DESTINATION_PROPERTY) == f"{place}/3"
     assert api.served[-1] == {f"{place}/3/": 100}
     assert [version.number for version in versions_at(place).all()] == [2, 3]
+    text = open_store(f"{place}/3/{EXTRA}").read_text(model_card.FILE)
+    assert text.startswith("# Model card: classifier")
 
     api.bad[f"{place}/4/"] = "fails"
     with pytest.raises(RolloutError, match="ModelLoadFailed"):

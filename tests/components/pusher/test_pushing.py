@@ -1,6 +1,8 @@
 """The push as TFX calls it: only over the version that the model was judged against."""
 
+import html
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,16 @@ from tfx.utils import json_utils, proto_utils
 
 from components import learnt_images
 from components.features import EXTRA, TRAINING_FILE
+from components.image_example_gen.report import REPORT_FILE
 from components.model_versions import list_versions, release, roll_back, serving_version
 from components.pusher import executor
 from components.retrain_check.statistics import feature_name, read
+from components.run_report import model_card
+from components.run_report.parts import LabelIssues, TrainingPart
 from components.serving_baseline import executor as baseline_executor
 from components.serving_baseline.driver import SERVING_STATE
+
+CARD = {"name": "hats", "data": "s3://key:word@images/hats", "words": {"owner": "Ann"}}
 
 
 @pytest.fixture
@@ -55,6 +62,7 @@ def push(tmp_path, model_dir, evaluation, statistics):
         weights="imagenet",
         answers=1,
         run=None,
+        **parts,
     ):
         model = model_of(tmp_path, content, weights)
         ingestion = ingestion_of(tmp_path, content, learnt)
@@ -79,12 +87,13 @@ def push(tmp_path, model_dir, evaluation, statistics):
                 "ingestion": [ingestion],
                 "statistics": [statistics],
                 "evaluation": [judged],
+                **parts,
             },
             {"pushed_model": [pushed]},
             {
                 "push_destination": proto_utils.proto_to_json(destination),
                 "custom_config": json_utils.dumps(
-                    {"facts": {"run_id": run or content}, "keep": keep}
+                    {"facts": {"run_id": run or content}, "keep": keep, "card": CARD}
                 ),
             },
         )
@@ -243,7 +252,7 @@ def test_a_change_between_driver_and_executor_ends_the_run(push, baseline):
 def test_facts_are_json_values(push, baseline, model_dir):
     push("one", baseline())
     facts = json.loads((model_dir / "1" / "assets.extra" / "model.json").read_text())
-    assert set(facts) == {"digest", "run_id", "pushed_at", "metrics"}
+    assert set(facts) == {"digest", "run_id", "pushed_at", "metrics", "model_card"}
 
 
 def test_a_version_tells_how_it_was_judged_when_it_was_pushed(push, baseline, model_dir):
@@ -260,3 +269,36 @@ def test_a_model_that_a_person_took_back_stays_away_after_the_release(push, base
     assert "'effnet models promote 2' makes it serve again" in withheld(push("two", baseline()))
     assert serving_version(model_dir).number == 1
     assert withheld(push("three", baseline())) == ""
+
+
+def test_the_card_lies_with_the_version(push, baseline, model_dir, tmp_path):
+    part = TrainingPart(
+        backbone="efficientnet-lite0",
+        weights="imagenet",
+        image_size=224,
+        parameters=3_400_000,
+        trained_parameters=1234,
+        label_issues=LabelIssues(judged=30, count=2, method="by folds"),
+    )
+    run = standard_artifacts.ModelRun()
+    run.uri = str(tmp_path / "model_run")
+    part.leave(run.uri)
+    report = {"images": {"train": {"hat": 3, "cap": 2}, "val": {"hat": 1}, "test": {"hat": 4}}}
+    (Path(ingestion_of(tmp_path, "one", None).uri) / REPORT_FILE).write_text(json.dumps(report))
+
+    push("one", baseline(), model_run=[run])
+    text = (model_dir / "1" / EXTRA / model_card.FILE).read_text(encoding="utf-8")
+    assert "| accuracy | 0.7500 | 30.1 to 95.4 % |" in text
+    assert "| macro_f1 | 0.7500 |" in text
+    assert "1,234" in text
+    assert "2 of 30 images of train and val" in text
+    assert "5 to train on, 1 to choose the epoch by" in text
+    assert "s3://" not in text, "addresses don't become links"
+    assert "***" in html.unescape(text)
+    assert "word" not in text.partition("## Training data")[2].partition("Class")[0]
+    assert serving_version(model_dir).facts["model_card"] == model_card.FILE
+
+    # The same run pushes the same bytes again, wherever to.
+    shutil.rmtree(model_dir)
+    push("one", baseline(), model_run=[run])
+    assert (model_dir / "1" / EXTRA / model_card.FILE).read_text(encoding="utf-8") == text

@@ -1,5 +1,6 @@
 """Tasks by the command lines of the golden package, as KFP's launcher fills them in."""
 
+import contextlib
 import json
 import os
 import signal
@@ -192,6 +193,23 @@ def test_a_pod_that_is_ended_puts_away_what_it_has_started(pod, tmp_path):
     assert mark.read_text() == "put away"
     assert task.stderr.read().rpartition("error: ")[2].startswith("the task was told to end")
     assert "SIGTERM" in pod.record("Trainer").error.message
+
+
+@pytest.mark.parametrize(("fails", "status"), [("", 0), ("yes", 2)])
+def test_what_a_task_leaves_for_the_report_reaches_the_runs_folder(pod, tmp_path, fails, status):
+    options = {
+        "--node_id": "ImageExampleGen",
+        "--executor_class_path": "tests.pipeline.kfp.executors.Leaving",
+        "--json_serialized_invocation_args": "{{$}}",
+        "--types": json.dumps({"inputs": {}, "outputs": {}, "integers": []}),
+    }
+    arguments = [word for option in options.items() for word in option]
+    values = {**pod.run, "artifact": str(tmp_path / "artifact"), "fails": fails}
+    with pytest.raises(SystemExit) if status else contextlib.nullcontext() as ended:
+        entrypoint.main(pod.filled(arguments, values))
+    assert (ended.value.code if status else 0) == status
+    left = pod.output / "runs" / Run.of(pod.run).id / "report" / "data.json"
+    assert left.read_bytes() == (tmp_path / "artifact" / "report" / "data.json").read_bytes()
 
 
 def test_vertex_gives_parameters_by_the_older_schema():

@@ -104,6 +104,11 @@ def test_a_finished_run_has_the_summary_of_a_local_one(values, leave, folder, we
     assert "not recorded which images the model that serves has learnt from" in summary.warnings[1]
     (request,) = webhook
     assert (request.body["verdict"], request.body["run_id"]) == ("pushed", folder.name)
+    page = (folder / "report.html").read_text()
+    assert "3 images were set aside" in page
+    assert "efficientnet-b1" in page
+    index = (tmp_path / "output" / "index.html").read_text()
+    assert f'href="runs/{folder.name}/report.html"' in index
     written = effective_config(folder / "config.yaml")
     assert (written.trainer.backbone, written.kubeflow.data) == ("efficientnet-b2", "/images")
 
@@ -118,7 +123,7 @@ def test_parameters_are_read_by_the_older_schema_as_well(values, leave, folder, 
     assert (folder / "summary.json").is_file()
 
 
-def test_a_task_that_failed_says_why(values, leave, webhook):
+def test_a_task_that_failed_says_why(values, leave, folder, webhook):
     error = {"kind": "input", "message": "label 'x' is wrong"}
     counted = {"event": "images", "train": 5, "val": 1, "test": 1, "rejected": 0, "dropped": 0}
     failed = {"state": "failed", "error": error, "events": [counted]}
@@ -130,6 +135,7 @@ def test_a_task_that_failed_says_why(values, leave, webhook):
     assert summary.error.message == "ImageExampleGen: label 'x' is wrong"
     assert summary.images.train == 5, "told before it failed"
     assert summary.backbone == "efficientnet-b2", "as the run was to train"
+    assert "label &#39;x&#39; is wrong" in (folder / "report.html").read_text()
     assert webhook[0].body["error"] == "ImageExampleGen: label 'x' is wrong"
 
 
@@ -193,6 +199,19 @@ def test_a_webhook_that_takes_nothing_is_a_warning_of_the_summary(
     assert "secret" not in written.to_json()
 
 
+def test_a_page_that_cannot_be_made_hides_neither_summary_nor_webhook(
+    values, leave, folder, webhook, capsys
+):
+    leave(DONE)
+    (folder / "report.html").mkdir()
+
+    assert finish.finish(values).verdict == "pushed"
+
+    assert (folder / "summary.json").is_file()
+    assert webhook[0].body["verdict"] == "pushed"
+    assert "warning: the report could not be written" in capsys.readouterr().out
+
+
 def test_an_output_that_cannot_be_used_is_told_all_the_same(values, leave, folder, webhook):
     leave(DONE)
     (folder / "summary.json").mkdir()
@@ -213,7 +232,8 @@ def test_a_task_without_a_reason_has_failed_all_the_same(values, leave, webhook)
 def test_the_last_task_imports_no_heavy_library(environment):
     code = (
         "import sys; import pipeline.kfp.finish; "
-        "print({'tensorflow', 'tfx', 'apache_beam', 'kfp', 'scipy'} & sys.modules.keys())"
+        "heavy = {'tensorflow', 'tfx', 'apache_beam', 'kfp', 'scipy', 'matplotlib'}; "
+        "print(heavy & sys.modules.keys())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

@@ -16,9 +16,12 @@ import urllib3
 from components import kubernetes_api
 from components.errors import ClusterError, TrainingJobError
 from components.model_versions import read_training
+from components.run_events import RUN_DIR_VARIABLE
 from pipeline.kfp import training_job
+from pipeline.kfp.parameters import Run
 from pipeline.kfp.task import Task
 from pipeline.kubeflow_config import KubeflowConfig, PlacementConfig
+from pipeline.node_facts import NodeRecord
 from pipeline.trainer_placement_config import TpuConfig
 from tests.training_operator import JOBS, PODS, Operator, run_forked, training_operator
 from tests.transformed import Transformed, tiny_training, transform_images
@@ -164,7 +167,7 @@ def test_the_chief_of_two_workers_leaves_the_tasks_model(cluster):
     assert told["artifacts"].keys() == {"model", "model_run"}
     assert not (cluster.pod / "executor-logs").exists()
     # One record of the task, with what the chief has told.
-    (file,) = (cluster.root / "output").rglob("*.json")
+    (file,) = (cluster.root / "output").rglob("nodes/*.json")
     record = json.loads(file.read_text())
     assert (record["node"], record["state"]) == ("Trainer", "done")
     assert record["facts"]
@@ -174,6 +177,20 @@ def test_the_chief_of_two_workers_leaves_the_tasks_model(cluster):
     assert job["metadata"]["ownerReferences"][0]["uid"] == "0f1e"
     asked = {re.sub("/effnet-trainer-[^/]*", "", request) for request in cluster.operator.seen}
     assert asked == {f"{verb} {JOBS}" for verb in ("GET", "POST", "DELETE")} | {f"GET {PODS}/log"}
+
+
+def test_the_chiefs_part_of_the_report_is_the_tasks(cluster, monkeypatch):
+    folder, own = cluster.root / "shared", cluster.root / "own"
+    task = cluster.task()
+    chief = folder / "chief" / "runs" / Run.of(task.parameters).id
+    record = NodeRecord(node="Trainer", state="done", started=1.0, seconds=2.0)
+    files = {"report/training.json": "{}", "nodes/Trainer.json": record.model_dump_json()}
+    for name, text in files.items():
+        (chief / name).parent.mkdir(parents=True)
+        (chief / name).write_text(text)
+    monkeypatch.setenv(RUN_DIR_VARIABLE, str(own))
+    training_job._tell_again(task, folder)
+    assert (own / "report" / "training.json").read_text() == "{}"
 
 
 def test_what_workers_find_wrong_is_the_tasks_own_error(cluster):
