@@ -99,8 +99,13 @@ def _kubernetes(say: _Say, context: str = "") -> None:
 
     access = client.Configuration()
     access.retries = False
+    file = os.environ.get("KUBECONFIG")
     try:
-        config.load_config(context=context or None, client_configuration=access)
+        # As a push chooses between the two.
+        if "KUBERNETES_SERVICE_HOST" in os.environ and not (file or context):
+            config.load_incluster_config(client_configuration=access)
+        else:
+            config.load_kube_config(file, context=context or None, client_configuration=access)
     except config.ConfigException as error:
         say(error=str(error))
         return

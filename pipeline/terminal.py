@@ -107,15 +107,16 @@ class Rows:
         """Prints the rows to a terminal of any width, or line by line to anything else."""
         grid = _grid(self._rows)
         endless = console.options.update(width=_ENDLESS)
-        if Measurement.get(console, endless, grid).maximum <= console.width:
-            console.print(grid)
-            return
+        fits = Measurement.get(console, endless, grid).maximum <= console.width
         joined = [(row[0], Text("  ").join(cell for cell in row[1:] if cell)) for row in self._rows]
         if console.is_terminal:
-            console.print(_grid(joined))
+            console.print(grid if fits else _grid(joined))
             return
-        for first, others in joined:
-            console.print(Text("  ").join((first, others)), soft_wrap=True)
+        # A log keeps no padding.
+        lines = console.render_lines(grid) if fits else ()
+        texts = ["".join(part.text for part in line) for line in lines]
+        for text in texts or [f"{first}  {others}" for first, others in joined]:
+            console.print(Text(text.rstrip()), soft_wrap=True)
 
 
 def _grid(rows: Sequence[Sequence[Text]]) -> Table:

@@ -155,6 +155,7 @@ def test_an_extra_that_is_missing_stops_only_who_needs_it(monkeypatch):
 def test_a_cluster_is_needed_only_by_who_serves_there(offline):
     alone = doctor.kubernetes(effective_config())
     assert (alone.state, alone.stops_a_run) == ("missing", False)
+    assert "Invalid kube-config file" in alone.found
     place = "{namespace: n, service_name: s, storage_uri: 'gs://b/{version}'}"
     assert doctor.kubernetes(effective_config(sets=[f"serving.kubernetes={place}"])).stops_a_run
 

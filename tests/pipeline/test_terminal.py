@@ -201,7 +201,7 @@ def test_in_a_log_a_rule_is_one_line(output):
 
 def test_rules_that_fit_are_a_table(output):
     text = verdict_text(summary_of("refused", rules=SHORT_RULES), output, width=60)
-    lines = [line.rstrip() for line in text.splitlines() if line.startswith("  ")]
+    lines = [line for line in text.splitlines() if line.startswith("  ")]
     assert lines == [
         "  passed  accuracy  all        0.9100  >= 0.85",
         "  FAILED  recall    label=hat  0.5000  >= 0.8",
