@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := benchmarks components pipeline trainer tools tests setup.py
+SOURCES := benchmarks components docs pipeline trainer tools tests setup.py
 
-.PHONY: help venv ready ready-to-test demo test lint format constraints clean
+.PHONY: help venv ready ready-to-test demo test lint format docs constraints clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -39,6 +39,9 @@ format: ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+docs: ## build the documentation's site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # One resolution for all supported Pythons; the gpu extra's CUDA wheels are left to its user.
 # Keeps the versions which still fit; `make constraints UPGRADE=--upgrade` takes the newest.
 constraints: ## bring constraints.txt into line with setup.py, by the uv in .venv
@@ -48,5 +51,5 @@ constraints: ## bring constraints.txt into line with setup.py, by the uv in .ven
 	    --output-file constraints.txt setup.py
 
 clean: ## remove .venv and the tools' caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build *.egg-info
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build site *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

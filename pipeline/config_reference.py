@@ -18,6 +18,11 @@ def render(settings: Settings) -> str:
     return "\n".join(_section(settings, "")) + "\n"
 
 
+def default_of(field: FieldInfo) -> str:
+    """Returns the default of a setting as YAML on one line."""
+    return _flow(_plain(field.get_default(call_default_factory=True)))
+
+
 def _section(settings: BaseModel, indent: str) -> Iterator[str]:
     for name, field in type(settings).model_fields.items():
         key, value = field.alias or name, getattr(settings, name)
