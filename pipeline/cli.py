@@ -25,6 +25,7 @@ from pipeline.clean import clean as clean_output
 from pipeline.cli_parts import ConfigOption, OutputOption, SetOption, WaitOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.compile_command import compile_pipeline
+from pipeline.data_command import look_at_data
 from pipeline.config_reference import render
 from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
@@ -223,6 +224,7 @@ def clean(
         )
 
 
+app.command("data")(look_at_data)
 app.command()(serve)
 app.command("compile")(compile_pipeline)
 app.command()(submit)
