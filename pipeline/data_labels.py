@@ -11,6 +11,7 @@ from components.image_example_gen.checks import RejectedError
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.reading import read_image
 from components.image_example_gen.records import Checked
+from components.image_example_gen.source import Item
 from components.run_report.label_issues import find_label_issues, with_pictures
 from components.run_report.parts import LabelIssues
 from components.run_report.thumbnails import thumbnail_of
@@ -42,31 +43,42 @@ def label_issues(
         if answer.probabilities is not None:
             rows[row] = answer.probabilities
         advance(1)
+    learnt = _learnt(model, [image for image, _ in known])
     issues = find_label_issues(
         [image.item.id for image, _ in known],
         [image.item.label for image, _ in known],
         rows,
         model.classes,
-        method=_method(model, [image for image, _ in known], len(placed) - len(known)),
+        method=_method(model, learnt, len(placed) - len(known)),
         splits=[split for _, split in known],
+        learnt=learnt,
     )
     shown = {issue.image.id for issue in issues.shown}
     items = [image.item for image, _ in known if image.item.id in shown]
     return with_pictures(issues, {item.id: _picture(item, config) for item in items})
 
 
-def _picture(item, config: DataConfig) -> str | None:
+def _picture(item: Item, config: DataConfig) -> str | None:
     try:
         return thumbnail_of(read_image(item, config))
     except RejectedError:  # It was there a moment ago.
         return None
 
 
-def _method(model: FoundModel, images: Sequence[Checked], unknown: int) -> str:
-    left_out = f"; {unknown} of classes that it doesn't know are left out" if unknown else ""
+def _learnt(model: FoundModel, images: Sequence[Checked]) -> np.ndarray | None:
+    """Bool [images]: which of them the model has learnt from; None where that is not recorded."""
     table = learnt_images.read(model.path / features.EXTRA)
     if table is None:
-        return f"by {model}, which may have learnt from them, and then finds fewer{left_out}"
-    learnt = int(learnt_images.among(table, (image.facts.content_hash for image in images)).sum())
-    caution = ", where it finds fewer" if learnt else ""
-    return f"by {model}, which has learnt from {learnt} of them{caution}{left_out}"
+        return None
+    return learnt_images.among(table, (image.facts.content_hash for image in images))
+
+
+def _method(model: FoundModel, learnt: np.ndarray | None, unknown: int) -> str:
+    if learnt is None:
+        said = "which may have learnt from them, and then finds few"
+    elif learnt.any():
+        said = f"which has learnt from {learnt.sum()} of them, and finds fewer among those"
+    else:
+        said = "which has learnt from none of them"
+    left_out = f"; {unknown} of classes that it doesn't know are left out" if unknown else ""
+    return f"by {model}, {said}{left_out}"
