@@ -49,7 +49,10 @@ TRAINING_FILE = "training.json"  # in it: backbone, weights, classes and how it 
 # Its signatures.
 SERVING_SIGNATURE = "serving_default"
 LABELS_SIGNATURE = "transform_labels"
+ACTIVATION_SIGNATURE = "class_activation"  # of networks whose head is pooling and a dense layer
 KNOWN = "label_known"  # float32 [batch]: 1, or 0 for a class that the model doesn't know
 PROBABILITIES = "probabilities"  # float32 [batch, classes]
 PREDICTED_LABEL = "label"  # string [batch]
 SCORE = "score"  # float32 [batch]: the probability of the predicted label
+ACTIVATION = "activation"  # float32 [batch, height, width], in [0, 1]: what spoke for it
+REGION = "region"  # float32 [batch, 4]: what of the image the activation is over; `seen_region`

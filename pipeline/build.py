@@ -263,7 +263,13 @@ def _evaluator(
         baseline_model=baseline.outputs["baseline"],
         gate_config=config.gate,
         code_digest=code_digest(
-            "components.evaluator", "components.serving_baseline", _LEARNT, *_CONTRACT
+            "components.evaluator",
+            "components.run_report.label_issues",
+            "components.run_report.parts",
+            "components.run_report.thumbnails",
+            "components.serving_baseline",
+            _LEARNT,
+            *_CONTRACT,
         ),
     )
 

@@ -92,6 +92,27 @@ def resize_image(image: tf.Tensor, size: int, resize: str) -> tf.Tensor:
     return tf.saturate_cast(tf.round(scaled), tf.uint8)
 
 
+def seen_region(image: tf.Tensor, resize: str) -> tf.Tensor:
+    """Tells which part of an image `resize_image` makes its result of.
+
+    Args:
+        image: [height, width, 3].
+        resize: as there.
+
+    Returns:
+        float32 [4]: top, left, bottom and right, as shares of the image's height and width; below
+        0 and above 1 where the result is padded.
+    """
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)
+    seen = {
+        "squash": sides,
+        "crop": tf.fill([2], tf.reduce_min(sides)),
+        "pad": tf.fill([2], tf.reduce_max(sides)),
+    }[resize]
+    margin = (sides - seen) / (2 * sides)
+    return tf.concat([margin, 1 - margin], axis=0)
+
+
 def to_size(images: tf.Tensor, size: int) -> tf.Tensor:
     """Brings transformed images to the size that a network takes, where that is another.
 

@@ -14,7 +14,9 @@ from tfx.utils import path_utils
 
 from components import features, learnt_images
 from components.evaluator.config import GateConfig
+from components.evaluator.evaluation_part import evaluation_part
 from components.evaluator.extractors import NAME
+from components.evaluator.pictures import with_images
 from components.evaluator.predictions import read_predictions, recording
 from components.evaluator.rules import judge
 from components.evaluator.verdict import FILE, Verdict
@@ -41,7 +43,7 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates, and blesses a candidate that meets every rule."""
+        """Evaluates, leaves it for the report, and blesses a candidate that meets every rule."""
         inputs = dict(input_dict)
         if not _has_another_baseline(inputs):
             del inputs[_BASELINE]
@@ -55,6 +57,10 @@ class Executor(tfx_executor.Executor):
         predictions = read_predictions(evaluation, _classes(inputs, _MODEL), baseline)
         verdict = judge(config, predictions, _learnt(inputs))
         (Path(evaluation) / FILE).write_text(verdict.model_dump_json(indent=2), encoding="utf-8")
+        test = artifact_utils.get_split_uris(
+            inputs[standard_component_specs.EXAMPLES_KEY], features.TEST
+        )
+        with_images(evaluation_part(predictions), test, _path(inputs, _MODEL)).leave(evaluation)
         _bless(verdict, output_dict)
 
 

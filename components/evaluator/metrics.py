@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from components.evaluator.config import RuleConfig
 from components.evaluator.predictions import Answers
 
-_BINS = 15
+BINS = 15  # of confidence
 
 
 class NotComputableError(Exception):
@@ -102,10 +102,14 @@ def expected_calibration_error(right: np.ndarray, confidence: np.ndarray) -> flo
         right: bool [images], whether the predicted class is the true one.
         confidence: [images], its probability.
     """
-    # Bins are open below, as in the paper.
-    bins = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-    surplus = np.bincount(bins, confidence, _BINS) - np.bincount(bins, right, _BINS)
+    bins = confidence_bins(confidence)
+    surplus = np.bincount(bins, confidence, BINS) - np.bincount(bins, right, BINS)
     return float(np.abs(surplus).sum() / len(right))
+
+
+def confidence_bins(confidence: np.ndarray) -> np.ndarray:
+    """Returns int [images]: in which of `BINS` equal bins, open below as in the paper, each is."""
+    return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
 
 
 def _calibration(answers: Answers, rule: RuleConfig, order: tuple[str, ...] | None) -> float:

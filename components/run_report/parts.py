@@ -247,7 +247,7 @@ class Confusion(Record):
 
 
 class ReliabilityBin(Record):
-    """Test images whose score lies in [low, high): their number, mean score, and share right."""
+    """Test images whose score lies in (low, high]: their number, mean score, and share right."""
 
     low: float
     high: float
@@ -280,8 +280,10 @@ class Answer(Record):
 class EvaluationPart(Part):
     """What the candidate answered to the test images.
 
+    Images of a class that it doesn't know count nowhere; they are among the mistakes, though.
+
     Attributes:
-        images: test images.
+        images: test images of classes that it knows.
         accuracy: on them, in [0, 1].
         accuracy_interval: with 95 % confidence (Wilson's).
         by_class: every class, the one with the most images first.
@@ -292,9 +294,11 @@ class EvaluationPart(Part):
         hesitant: the least certain right ones.
         explained: right and wrong answers, each with its activation.
         label_issues: among the test images; None where it was not looked.
+        unknown_images: test images of other classes.
     """
 
     images: int
+    unknown_images: int = 0
     accuracy: float
     accuracy_interval: tuple[float, float] | None = None
     by_class: tuple[ClassMetrics, ...] = ()

@@ -1,5 +1,7 @@
 """The real Evaluator on exported models: a sound one passes, each damaged one is refused."""
 
+import base64
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
@@ -21,6 +24,7 @@ from components.evaluator.measured import OVERALL, eval_config, read_metrics
 from components.evaluator.verdict import FILE, Verdict
 from components.image_example_gen.checks import content_hash
 from components.model_versions import model_digest
+from components.run_report.parts import FOLDER, EvaluationPart
 from components.serving_baseline.executor import DIGEST_PROPERTY, VERSION_PROPERTY
 from trainer.config import StageConfig, TrainConfig
 from trainer.input_pipeline import index_examples
@@ -162,6 +166,9 @@ def evaluate(trained, tmp_path):
             blessed=blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY),
             verdict=Verdict.read((Path(evaluation.uri) / FILE).read_text()),
             uri=evaluation.uri,
+            part=EvaluationPart.parse(
+                (Path(evaluation.uri) / FOLDER / "evaluation.json").read_text()
+            ),
         )
 
     return run
@@ -201,6 +208,19 @@ def test_a_sound_model_is_blessed_beside_one_that_serves(trained, evaluate):
     assert (("shop", "a"),) in candidate
     assert found.verdict.seen == 4
     assert comparison.unseen.images == 26
+    assert found.part.accuracy == pytest.approx(comparison.candidate)
+    shown = (*found.part.mistakes, *found.part.hesitant, *found.part.explained)
+    assert len(found.part.hesitant) == 12
+    assert all(size_of(answer.image.jpeg) == (SIZE, SIZE) for answer in shown)
+    assert {answer.image.label for answer in found.part.explained[-4:]} == set(CLASSES)
+    for answer in found.part.explained:
+        assert size_of(answer.activation) == (SIZE, SIZE)
+        assert answer.activation != answer.image.jpeg
+
+
+def size_of(jpeg: str) -> tuple[int, int]:
+    with Image.open(io.BytesIO(base64.b64decode(jpeg))) as image:
+        return image.size
 
 
 def noised(network: keras.Model) -> keras.Model:
@@ -228,6 +248,8 @@ def test_a_damaged_model_is_refused_although_its_training_looked_well(
     trained, evaluate, damage, caught_by
 ):
     found = evaluate(damage(trained.network))
+    # What is refused is explained as well, as far as its network allows.
+    assert {answer.activation is not None for answer in found.part.explained} == {damage is noised}
     assert trained.val_accuracy >= GATE["rules"][0]["min"]
     assert not found.blessed
     assert caught_by in failed(found.verdict)
