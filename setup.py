@@ -7,7 +7,10 @@ setup(
     version="0.1.0",
     description="Production retraining of EfficientNet image classifiers on TFX",
     packages=find_packages(include=["components*", "pipeline*", "trainer*"]),
-    package_data={"pipeline": ["configs/*.yaml"]},
+    package_data={
+        "components.run_report": ["templates/*", "templates/sections/*"],
+        "pipeline": ["configs/*.yaml"],
+    },
     entry_points={"console_scripts": ["effnet = pipeline.cli:main"]},
     # tfx 1.21 ends at Python 3.13; keras, numpy and scipy start at 3.11.
     python_requires=">=3.11,<3.14",
