@@ -39,6 +39,7 @@ from trainer.config import resolve_image_size
 
 _LEARNT = "components.learnt_images"
 _STORE = "components.store"
+_REPORT = ("components.run_report.parts", "components.run_report.thumbnails")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def _components(config: PipelineConfig, locations: Locations, run_id: str) -> li
         data_path=locations.data,
         data_config=config.data,
         splits_config=config.splits,
-        code_digest=code_digest("components.image_example_gen", _LEARNT, _STORE, *_CONTRACT),
+        code_digest=code_digest(
+            "components.image_example_gen", _LEARNT, _STORE, *_REPORT, *_CONTRACT
+        ),
     )
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=_statistics_options()

@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import ExifTags, Image
 
 from components.image_example_gen.config import DataConfig
+from components.image_example_gen.near_duplicates import perceptual_hash
 from components.image_example_gen.records import Facts
 from components.image_ops import DECODABLE_FORMATS, decode_image
 
@@ -51,7 +52,7 @@ def check_image(contents: bytes, config: DataConfig) -> Facts:
 
     Args:
       contents: a whole file.
-      config: limits on bytes and pixels.
+      config: limits on bytes and pixels, and whether to make a perceptual hash.
 
     Raises:
       RejectedError: with the reason why the image is set aside.
@@ -66,6 +67,7 @@ def check_image(contents: bytes, config: DataConfig) -> Facts:
             raise RejectedError(
                 UNDECODABLE, f"header says {image.width} x {image.height}, decoded {shape}"
             )
+        wanted = config.near_duplicate_distance is not None
         return Facts(
             width=image.width,
             height=image.height,
@@ -75,6 +77,7 @@ def check_image(contents: bytes, config: DataConfig) -> Facts:
             brightness=_brightness(pixels),
             content_hash=content_hash(contents),
             rotated=_is_rotated(image),
+            perceptual_hash=perceptual_hash(pixels) if wanted else "",
         )
 
 

@@ -41,6 +41,13 @@ class DataConfig(Settings):
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="a larger share of images set aside ends the run"
     )
+    near_duplicate_distance: int | None = Field(
+        32,
+        ge=0,
+        le=40,
+        description="images look the same if their perceptual hashes differ in at most so many of "
+        "256 bits; more find more crops, and more images that are merely alike; null: don't look",
+    )
 
 
 class SplitsConfig(Settings):

@@ -1,8 +1,7 @@
 """Executor of ImageExampleGen."""
 
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,25 +14,18 @@ from tfx.types import artifact_utils
 from components import features, learnt_images
 from components.errors import DataError
 from components.image_example_gen import report as reports
-from components.image_example_gen import tfrecords
 from components.image_example_gen.config import DataConfig, SplitsConfig
+from components.image_example_gen.inspection import inspect
 from components.image_example_gen.layouts import list_items
 from components.image_example_gen.location import Location, locate
-from components.image_example_gen.records import Checked, SetAside
-from components.image_example_gen.source import Item, Listing
-from components.image_example_gen.splits import Division, divide
-from components.image_example_gen.steps import check_items, write_shard
-from components.image_example_gen.work_files import (
-    read_lines,
-    read_records,
-    write_items,
-    write_records,
-)
+from components.image_example_gen.records import Checked
+from components.image_example_gen.splits import Division
+from components.image_example_gen.steps import write_shard
+from components.image_example_gen.work_files import read_lines, write_records
 
 EXAMPLES = "examples"
 INGESTION = "ingestion"
 
-_ITEMS_A_CHUNK = 256
 _SHARD_IMAGES = 1000
 _SHARD_BYTES = 100_000_000
 _SHOWN = 5
@@ -55,7 +47,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Args:
           input_dict: empty.
           output_dict: `examples` (Examples, with a folder of TFRecords for each split) and
-            `ingestion` (report.json, rejected.jsonl and the table of `components.learnt_images`).
+            `ingestion` (report.json, rejected.jsonl, the table of `components.learnt_images` and
+            the part of the run's report).
           exec_properties: `data_path`, and `data_config` and `splits_config` as JSON; where the
             driver has run, also `root`, `span` and `span_name`.
 
@@ -71,31 +64,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         scratch = os.path.join(ingestion.uri, "scratch")
         fileio.makedirs(scratch)
         try:
-            images, rejected = self._check(listing, config, scratch)
-            division = divide(images, splits)
-            report = reports.make_report(location, listing, rejected, division)
-            reports.write_report(ingestion.uri, report, rejected)
-            reports.announce(report)
-            reports.refuse_unusable(report, rejected, config.max_rejected_share)
-            _keep_learnt(Path(ingestion.uri), division)
-            self._write(division.splits, config, scratch, examples)
+            found = inspect(location, listing, config, splits, scratch, self._run)
+            reports.write_report(ingestion.uri, found.report, found.rejected)
+            found.part.leave(ingestion.uri)
+            reports.announce(found.report)
+            reports.refuse_unusable(found.report, found.rejected, config.max_rejected_share)
+            _keep_learnt(Path(ingestion.uri), found.division)
+            self._write(found.division.splits, config, scratch, examples)
         finally:
             fileio.rmtree(scratch)
         _describe(examples, location)
-
-    def _check(
-        self, listing: Listing, config: DataConfig, scratch: str
-    ) -> tuple[list[Checked], list[SetAside]]:
-        """Opens every image once, on all workers."""
-        work = []
-        for number, chunk in enumerate(_chunks(_single_items(listing, scratch), _ITEMS_A_CHUNK)):
-            path = os.path.join(scratch, f"check-{number:06d}")
-            write_items(path, chunk)
-            work.append((path, f"{path}.result"))
-        self._run("Check", lambda job: check_items(*job, config), work)
-        records = [record for _, result in work for record in read_records(result)]
-        images = [record for record in records if isinstance(record, Checked)]
-        return images, [record for record in records if isinstance(record, SetAside)]
 
     def _write(
         self,
@@ -160,19 +138,6 @@ def _describe(examples: types.Artifact, location: Location) -> None:
     examples.version = 0
     examples.set_int_custom_property("span", location.span)
     examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
-
-
-def _single_items(listing: Listing, scratch: str) -> Iterable[Item]:
-    if listing.layout != "tfrecord":
-        return listing.items
-    shards = (tfrecords.list_records(shard, scratch) for shard in listing.items)
-    return itertools.chain.from_iterable(shards)
-
-
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, size)):
-        yield chunk
 
 
 def _shards(images: list[Checked]) -> Iterator[list[Checked]]:

@@ -12,6 +12,7 @@ class Facts:
 
     Attributes:
       rotated: the EXIF orientation isn't upright.
+      perceptual_hash: see `near_duplicates`; empty where none was asked for, or it tells nothing.
     """
 
     width: int
@@ -22,6 +23,7 @@ class Facts:
     brightness: float
     content_hash: str
     rotated: bool
+    perceptual_hash: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

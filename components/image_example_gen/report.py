@@ -10,10 +10,12 @@ from tfx.dsl.io import fileio
 from components import features, run_events
 from components.errors import DataError
 from components.image_example_gen.location import Location
+from components.image_example_gen.near_duplicates import LookAlikes
 from components.image_example_gen.records import Checked, SetAside
 from components.image_example_gen.source import Listing, check_labels
 from components.image_example_gen.splits import Division
 from components.image_example_gen.work_files import write_lines
+from components.run_report import parts
 
 REPORT_FILE = "report.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -23,7 +25,11 @@ Report = dict[str, Any]
 
 
 def make_report(
-    location: Location, listing: Listing, rejected: list[SetAside], division: Division
+    location: Location,
+    listing: Listing,
+    rejected: list[SetAside],
+    division: Division,
+    look_alikes: LookAlikes,
 ) -> Report:
     """Sums up what was found, as JSON values.
 
@@ -31,8 +37,9 @@ def make_report(
     images: split -> class -> count; formats: format -> count; exif_rotated: count;
     rejected: count, share in [0, 1], by_reason;
     copies: sets of ids of the same content, with the ids that were dropped from a lesser split;
-    contradictory_labels: ids and labels of the same content; ignored: suffix -> count of files;
-    renamed: column -> feature.
+    contradictory_labels: ids and labels of the same content;
+    near_duplicates: pairs that look the same, counted across_splits and within_splits, with the
+    ids of the first 10,000; ignored: suffix -> count of files; renamed: column -> feature.
     """
     kept = [image for images in division.splits.values() for image in images]
     total = len(kept) + len(division.dropped) + len(rejected)
@@ -61,6 +68,11 @@ def make_report(
             for same in division.copies
         ],
         "contradictory_labels": _contradictions(division.copies),
+        "near_duplicates": {
+            "across_splits": look_alikes.across,
+            "within_splits": look_alikes.within,
+            "pairs": [[pair.first.item.id, pair.second.item.id] for pair in look_alikes.pairs],
+        },
         "ignored": dict(listing.ignored),
         "renamed": dict(listing.renamed),
     }
@@ -68,10 +80,7 @@ def make_report(
 
 def write_report(folder: str, report: Report, rejected: list[SetAside]) -> None:
     """Writes `report.json` and `rejected.jsonl` (id, label, reason and detail a line)."""
-    rows = [
-        {"id": r.item.id, "label": r.item.label, "reason": r.reason, "detail": r.detail}
-        for r in rejected
-    ]
+    rows = [rejected_row(image) for image in rejected]
     write_lines(os.path.join(folder, REJECTED_FILE), rows)
     with fileio.open(os.path.join(folder, REPORT_FILE), "w") as file:
         file.write(json.dumps(report, indent=1, ensure_ascii=False))
@@ -79,6 +88,12 @@ def write_report(folder: str, report: Report, rejected: list[SetAside]) -> None:
     if run_dir is not None:
         # TFX deletes the outputs of a node that fails, just when a person needs this one.
         write_lines(str(run_dir / REJECTED_FILE), rows)
+
+
+def rejected_row(image: SetAside) -> dict[str, str]:
+    """Returns what is said of an image that was set aside."""
+    item = image.item
+    return {"id": item.id, "label": item.label, "reason": image.reason, "detail": image.detail}
 
 
 def read_report(folder: str) -> Report:
@@ -90,6 +105,7 @@ def read_report(folder: str) -> Report:
 def tell_again(folder: str) -> None:
     """Tells a run that takes ingestion from the cache what it told the run that it ran in."""
     announce(read_report(folder))
+    parts.tell_again(folder)
     run_dir = run_events.run_dir()
     if run_dir is not None:
         fileio.copy(
@@ -125,6 +141,12 @@ def announce(report: Report) -> None:
         run_events.warn(
             f"{dropped} images were dropped because a copy of them is in a split that judges "
             "(test over val over train)"
+        )
+    if across := report["near_duplicates"]["across_splits"]:
+        run_events.warn(
+            f"{across} pairs of images that look the same lie in different splits (e.g. "
+            f"{' | '.join(report['near_duplicates']['pairs'][0])}): the test split then measures "
+            "less than it seems; give them a group"
         )
     for column, feature in report["renamed"].items():
         run_events.warn(f"column {column!r} is kept as {feature!r}, as its name is taken")

@@ -37,7 +37,7 @@ def check_items(work: str, result: str, config: DataConfig) -> None:
     # Reading, decoding and hashing release Python's lock, so threads use every core, also under
     # Beam's runner in one process.
     items = read_items(work)
-    with ThreadPoolExecutor(_threads(items)) as pool:
+    with ThreadPoolExecutor(threads_for(items)) as pool:
         write_records(result, pool.map(lambda item: _check(item, config), items))
 
 
@@ -52,7 +52,7 @@ def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
     """
     images = [image for image in read_records(work) if isinstance(image, Checked)]
     changed = []
-    threads = _threads([image.item for image in images])
+    threads = threads_for([image.item for image in images])
     with ThreadPoolExecutor(threads) as pool, tf.io.TFRecordWriter(shard) as writer:
         examples = pool.map(lambda image: _make_example(image, config), images)
         for image, example in zip(images, examples, strict=True):
@@ -63,38 +63,14 @@ def write_shard(work: str, shard: str, result: str, config: DataConfig) -> None:
     write_lines(result, changed)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def read_item(item: Item, config: DataConfig) -> tuple[Item, bytes, Mapping[str, tf.train.Feature]]:
+    """Reads an image; from a record also its label, split, group and further features.
 
-
-def _threads(items: Sequence[Item]) -> int:
-    """A bucket answers late, but many at a time."""
-    return MAX_CONNECTIONS if any(is_remote(item.path) for item in items) else _cores()
-
-
-def _check(item: Item, config: DataConfig) -> Checked | SetAside:
-    try:
-        item, contents, _ = _read(item, config)
-        return Checked(item, checks.check_image(contents, config))
-    except OSError as error:
-        return SetAside(item, checks.UNREADABLE, error.strerror or str(error))
-    except checks.RejectedError as error:
-        return SetAside(item, error.reason, error.detail)
-
-
-def _make_example(image: Checked, config: DataConfig) -> bytes | None:
-    """Reads an image again; returns its serialized example, or None if it changed."""
-    try:
-        _, contents, extra = _read(image.item, config)
-    except (OSError, checks.RejectedError):
-        return None
-    if checks.content_hash(contents) != image.facts.content_hash:
-        return None
-    return to_example(image, contents, extra).SerializeToString(deterministic=True)
-
-
-def _read(item: Item, config: DataConfig) -> tuple[Item, bytes, Mapping[str, tf.train.Feature]]:
-    """Reads an image; from a record also its label, split, group and further features."""
+    Raises:
+      OSError: if it can't be read.
+      StoreError: if the bucket that it lies in can't be used.
+      RejectedError: if it is too large, or the record isn't as it should be.
+    """
     contents = read_bounded(item, config)
     if item.length < 0:
         return item, contents, {}
@@ -115,3 +91,33 @@ def _read(item: Item, config: DataConfig) -> tuple[Item, bytes, Mapping[str, tf.
         item, label=label, split=SPLIT_FOLDERS.get(split, item.split), group=record.group
     )
     return found, record.image, record.extra
+
+
+def threads_for(items: Sequence[Item]) -> int:
+    """Returns how many threads read items best: a bucket answers late, but many at a time."""
+    return MAX_CONNECTIONS if any(is_remote(item.path) for item in items) else _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check(item: Item, config: DataConfig) -> Checked | SetAside:
+    try:
+        item, contents, _ = read_item(item, config)
+        return Checked(item, checks.check_image(contents, config))
+    except OSError as error:
+        return SetAside(item, checks.UNREADABLE, error.strerror or str(error))
+    except checks.RejectedError as error:
+        return SetAside(item, error.reason, error.detail)
+
+
+def _make_example(image: Checked, config: DataConfig) -> bytes | None:
+    """Reads an image again; returns its serialized example, or None if it changed."""
+    try:
+        _, contents, extra = read_item(image.item, config)
+    except (OSError, checks.RejectedError):
+        return None
+    if checks.content_hash(contents) != image.facts.content_hash:
+        return None
+    return to_example(image, contents, extra).SerializeToString(deterministic=True)

@@ -11,6 +11,7 @@ from tfx.types.experimental import simple_artifacts
 from components import features, learnt_images, run_events
 from components.errors import DataError
 from components.image_example_gen import executor as executor_module
+from components.image_example_gen import inspection as inspection_module
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.image_example_gen.executor import Executor
 from components.store import StoreError, open_store
@@ -123,7 +124,7 @@ def test_output_is_the_same_however_the_work_is_cut(
 ) -> None:
     images.write_class_folders(tmp_path / "data", {"a": 15, "b": 15})
     first = run(tmp_path / "data", tmp_path / "1").examples
-    monkeypatch.setattr(executor_module, "_ITEMS_A_CHUNK", 4)
+    monkeypatch.setattr(inspection_module, "_ITEMS_A_CHUNK", 4)
     monkeypatch.setattr(executor_module, "_SHARD_IMAGES", 3)
     second = run(tmp_path / "data", tmp_path / "2")
     assert len(list(Path(second.artifact.path(split="train")).iterdir())) > 1
@@ -233,13 +234,13 @@ def test_an_image_that_changes_under_way_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = images.write_class_folders(tmp_path / "data", {"a": 12, "b": 12})
-    divide = executor_module.divide
+    divide = inspection_module.divide
 
     def divide_late(*args: Any) -> Any:
         paths[0].write_bytes(images.encode(1234))
         return divide(*args)
 
-    monkeypatch.setattr(executor_module, "divide", divide_late)
+    monkeypatch.setattr(inspection_module, "divide", divide_late)
     with pytest.raises(DataError, match=r"1 images changed .*a/0000\.jpg"):
         run(tmp_path / "data", tmp_path)
     assert not list((tmp_path / "examples").rglob("data_tfrecord*"))

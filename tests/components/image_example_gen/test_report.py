@@ -2,6 +2,7 @@ import pytest
 
 from components.errors import DataError
 from components.image_example_gen.location import Location
+from components.image_example_gen.near_duplicates import LookAlikes
 from components.image_example_gen.records import Checked, Facts, SetAside
 from components.image_example_gen.report import Report, make_report, refuse_unusable
 from components.image_example_gen.source import Item, Listing
@@ -16,7 +17,11 @@ def _report(images: dict[str, str], rejected: list[SetAside]) -> Report:
         for split, labels in images.items()
     }
     return make_report(
-        Location("/data"), Listing("folders", (), {}), rejected, Division(splits, [], [])
+        Location("/data"),
+        Listing("folders", (), {}),
+        rejected,
+        Division(splits, [], []),
+        LookAlikes(),
     )
 
 
