@@ -25,8 +25,8 @@ from pipeline.clean import clean as clean_output
 from pipeline.cli_parts import ConfigOption, OutputOption, SetOption, WaitOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.compile_command import compile_pipeline
-from pipeline.data_command import look_at_data
 from pipeline.config_reference import render
+from pipeline.data_command import look_at_data
 from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute

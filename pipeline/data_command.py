@@ -13,7 +13,7 @@ import typer
 from components.batch_scoring.model import find_model
 from pipeline.cli_parts import ConfigOption, SetOption, errors_told
 from pipeline.data_page import DEFAULT, check_place, write_page
-from pipeline.data_result import DataReport, print_report
+from pipeline.data_result import print_report
 from pipeline.layout import absolute
 from pipeline.options import effective_config
 from pipeline.preflight import list_data
@@ -63,9 +63,9 @@ def look_at_data(
         model = None if models is None else find_model(models)
         people.print(printable(str(found)), soft_wrap=True, markup=False)
         data_look = import_quietly(_HEAVY)
-        report, render = data_look.look(found, settings, model, people)
+        report = data_look.look(found, settings, model, people)
         if page is not None:
-            write_page(page, render())
+            write_page(page, data_look.page(report))
         report = report.model_copy(
             update={"page": page and str(page), "seconds": time.monotonic() - started}
         )

@@ -119,8 +119,9 @@ def _near(data: DataPart) -> Iterator[Text]:
     total = data.across_splits + data.within_splits
     if not total:
         return
+    places = f"{data.across_splits} across splits, {data.within_splits} within"
     yield _text(
-        f"look alike {total} pairs: {data.across_splits} across splits, {data.within_splits} within",
+        f"look alike {total} pairs: {places}",
         STYLES["warning"] if data.across_splits else "",
     )
     for pair in data.near_duplicates[:_FIRST]:

@@ -35,7 +35,12 @@ def _report(**facts) -> DataReport:
         rejected_share=0.125,
         rejected_by_reason={"empty_file": 7},
         rejected=tuple(
-            {"id": f"{n}.png", "label": "hat", "reason": "empty_file", "detail": "the file is empty"}
+            {
+                "id": f"{n}.png",
+                "label": "hat",
+                "reason": "empty_file",
+                "detail": "the file is empty",
+            }
             for n in range(7)
         ),
         contradictory=({"ids": ("a.jpg", "b.jpg"), "labels": ("hat", _ODD)},),
