@@ -81,4 +81,4 @@ def _method(model: FoundModel, learnt: np.ndarray | None, unknown: int) -> str:
     else:
         said = "which has learnt from none of them"
     left_out = f"; {unknown} of classes that it doesn't know are left out" if unknown else ""
-    return f"by {model}, {said}{left_out}"
+    return f"{model}, {said}{left_out}"

@@ -85,7 +85,7 @@ def test_a_model_is_asked_about_the_labels(data, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     issues = json.loads(result.stdout)["data"]["label_issues"]
     assert issues["judged"] == 60
-    assert issues["method"].startswith("by noise version 1, which may have learnt from them")
+    assert issues["method"].startswith("noise version 1, which may have learnt from them")
     assert "3 of classes that it doesn't know" in issues["method"]
     assert not list(Path.cwd().iterdir())  # a program asked for no page
 

@@ -65,7 +65,7 @@ def test_swapped_labels_are_found_with_their_pictures(model: FoundModel, images)
     }
     assert all(issue.image.jpeg for issue in issues.shown)
     assert (issues.judged, issues.count, sum(asked)) == (60, 3, 60)
-    assert issues.method == "by colours, which may have learnt from them, and then finds few"
+    assert issues.method == "colours, which may have learnt from them, and then finds few"
 
 
 def test_it_says_what_was_learnt_from_and_what_is_left_out(
@@ -81,6 +81,6 @@ def test_it_says_what_was_learnt_from_and_what_is_left_out(
     assert (issues.judged, sum(asked)) == (60, 61)
     assert sorted(issues.ids) == ["25.png", "45.png", "5.png"]
     assert issues.method == (
-        "by colours, which has learnt from 30 of them, and finds fewer among those; 1 of classes "
+        "colours, which has learnt from 30 of them, and finds fewer among those; 1 of classes "
         "that it doesn't know are left out"
     )

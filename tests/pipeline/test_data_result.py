@@ -51,7 +51,7 @@ def _report(**facts) -> DataReport:
             NearDuplicates(first=_image(2), second=_image(3, split="test"), distance=2),
         ),
         sample=(_image(4),),
-        label_issues=LabelIssues(judged=48, count=1, method="by hats version 1", shown=(issue,)),
+        label_issues=LabelIssues(judged=48, count=1, method="hats version 1", shown=(issue,)),
     )
     return DataReport(root="/data", data=part, advice=("look here",), seconds=3.0, **facts)
 
