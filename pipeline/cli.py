@@ -27,6 +27,7 @@ from pipeline.cli_parts import ConfigOption, OutputOption, SetOption, WaitOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.compile_command import compile_pipeline
 from pipeline.config_reference import render
+from pipeline.data_command import look_at_data
 from pipeline.doctor_command import doctor
 from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
@@ -228,6 +229,7 @@ def clean(
         write_pages(output, None, display.note)
 
 
+app.command("data")(look_at_data)
 app.command()(serve)
 app.command()(doctor)
 app.command()(report)
