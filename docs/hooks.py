@@ -47,13 +47,13 @@ def _settings(model: type[BaseModel], path: str, level: int) -> Iterator[str]:
     groups = []
     rows = []
     for name, field in model.model_fields.items():
-        key = f"{path}{field.alias or name}"
+        key = field.alias or name
         if _is_group(field):
-            groups.append((key, field))
+            groups.append((f"{path}{key}", field))
         else:
             rows.append(_row(key, field))
     if rows:
-        yield "\n| setting | default | allowed | |\n| --- | --- | --- | --- |"
+        yield "\n| setting | default | allowed | meaning |\n| --- | --- | --- | --- |"
         yield from rows
     for key, field in groups:
         yield f"\n{'#' * min(level, 4)} {key}\n"
@@ -123,7 +123,7 @@ def _command(command: Any, name: str) -> Iterator[str]:
         words = [param.metavar or param.name.upper() for param in command.params]
         words = words[: len(words) - len(options)]  # arguments stand first
         yield f"\n```\n{' '.join([name, *words, '[OPTIONS]'])}\n```"
-        yield "\n| option | default | |\n| --- | --- | --- |"
+        yield "\n| option | default | meaning |\n| --- | --- | --- |"
         yield from (_option(option) for option in options if not option.hidden)
     for child in children.values():
         yield from _command(child, f"{name} {child.name}")

@@ -65,7 +65,8 @@ def test_the_reference_tells_every_setting_command_and_field(site: Path) -> None
     def told(page: str) -> str:
         return (site / "reference" / page).read_text(encoding="utf-8")
 
-    assert "trainer.hardware.precision" in told("configuration.html")
+    assert 'id="trainerhardware"' in told("configuration.html")
+    assert "<code>precision</code>" in told("configuration.html")
     assert "fewest training images that a class may have" in told("configuration.html").lower()
     commands = told("commands.html")
     for words in leaf_commands():
