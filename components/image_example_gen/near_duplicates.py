@@ -162,7 +162,7 @@ class _Search:
     def pairs(self) -> np.ndarray:
         """Returns what `find_pairs` returns."""
         first, second = self._ends()
-        distances = self._distances(first, second)
+        distances = _distances(self._words, first, second)
         order = np.argsort(distances, kind="stable")
         return np.stack([first, second, distances], axis=1)[order]
 
@@ -201,9 +201,11 @@ class _Search:
         if other is not None:
             wanted &= other[first] != other[second]
         first, second = order[first[wanted]], order[second[wanted]]
-        near = self._distances(first, second) <= self._max_distance
-        if near.any():
+        # Half of the bits tell nearly all that are apart.
+        for words in (self._words[:, :2], self._words):
+            near = _distances(words, first, second) <= self._max_distance
             first, second = first[near], second[near]
+        if first.size:
             np.add.at(self._partners[1], np.concatenate([first, second]), 1)
             self._new.append(np.minimum(first, second) * self._count + np.maximum(first, second))
 
@@ -213,6 +215,6 @@ class _Search:
     def _ends(self) -> np.ndarray:
         return np.stack(np.divmod(self._found, self._count))
 
-    def _distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        differ = self._words[first] ^ self._words[second]
-        return np.bitwise_count(differ).sum(axis=1, dtype=np.int64)
+
+def _distances(words: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(words[first] ^ words[second]).sum(axis=1, dtype=np.int64)
