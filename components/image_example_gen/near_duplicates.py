@@ -16,8 +16,10 @@ from PIL import Image
 from components import features
 from components.image_example_gen.records import Checked
 
-HASH_BITS = 256
+_HASH_SIDE = 16
+HASH_BITS = _HASH_SIDE**2
 _FLAT = 2.0  # standard deviation, in grey levels, below which a hash tells noise only
+_SAMPLED = 128  # pixels of the shorter side that the hash is made of, at least
 # Of more images that all look the same, each is paired with about this many others.
 _PARTNERS = 32
 _WINDOW = 32  # neighbours that every hash is compared with before it counts how many are alike
@@ -49,9 +51,6 @@ class LookAlikes:
     pairs: tuple[Pair, ...] = ()
 
 
-_SAMPLED = 256  # pixels of the shorter side that the hash is made of, at least
-
-
 def perceptual_hash(pixels: np.ndarray) -> str:
     """Hashes what an image looks like.
 
@@ -64,11 +63,15 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     """
     # So that a big photograph costs no more than a small one; what follows averages.
     step = max(1, min(pixels.shape[:2]) // _SAMPLED)
-    grey = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
-    small = grey.resize((16, 16), Image.Resampling.BOX)
-    if np.asarray(small).std() < _FLAT:
+    # A pixel at a time, in half the time of a byte at a time.
+    whole = np.ascontiguousarray(pixels).view("V3")[::step, ::step, 0]
+    sampled = np.ascontiguousarray(whole).view(np.uint8).reshape(*whole.shape, 3)
+    grey = Image.fromarray(sampled).convert("L")
+    # To what the transform is made of, so that it has no further resizing to do.
+    small = grey.resize((4 * _HASH_SIDE, 4 * _HASH_SIDE), Image.Resampling.BILINEAR)
+    if np.asarray(small.reduce(4)).std() < _FLAT:
         return ""
-    return str(imagehash.phash(grey, hash_size=16))
+    return np.packbits(imagehash.phash(small, _HASH_SIDE).hash).tobytes().hex()
 
 
 def look_alikes(splits: Mapping[str, Sequence[Checked]], max_distance: int | None) -> LookAlikes:
