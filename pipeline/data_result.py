@@ -1,6 +1,7 @@
 """What `effnet data` found, for people on a terminal and for programs."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -18,7 +19,7 @@ _FIRST = 5  # of what is listed
 _LABEL_WIDTH = 32
 _PICTURE = {"jpeg"}
 # Pictures are for the page.
-_PICTURES = {
+_PICTURES: dict[str, Any] = {
     "data": {
         "sample": True,
         "near_duplicates": {"__all__": {"first": _PICTURE, "second": _PICTURE}},
