@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := benchmarks components docs pipeline trainer tools tests setup.py
 
-.PHONY: help venv ready demo test lint format docs constraints clean
+.PHONY: help venv ready ready-to-test demo test lint format docs constraints clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -18,10 +18,14 @@ venv: ## make .venv, with PYTHON (default python3); a no-op once that is done
 ready:
 	@$(PYTHON) -m tools.make_venv --install-missing
 
+# As ready, with the browser that the tests look at pages with.
+ready-to-test:
+	@$(PYTHON) -m tools.make_venv --install-missing --for-tests
+
 demo: ready ## set everything up, then train, judge and push a model on real images
 	$(BIN)/effnet demo
 
-test: ready lint ## set everything up, then check the style, the types and the tests
+test: ready-to-test lint ## set everything up, then check the style, the types and the tests
 	$(BIN)/python -m pytest
 
 # These two use the .venv that is there, and never make it again under running work.

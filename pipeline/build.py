@@ -272,10 +272,9 @@ def _evaluator(
         code_digest=code_digest(
             "components.evaluator",
             "components.run_report.label_issues",
-            "components.run_report.parts",
-            "components.run_report.thumbnails",
             "components.serving_baseline",
             _LEARNT,
+            *_REPORT,
             *_CONTRACT,
         ),
     )

@@ -5,6 +5,7 @@ already, or there was nothing new to learn; 3 the gate refused it, or it passed 
 hold, or another version serves by now); 2 bad input or configuration; 1 a fault, or an interrupted
 run.
 `effnet submit --wait`: as `effnet run`; 0 also of a run that succeeded but left no summary to read.
+`effnet doctor`: 0 where runs can be done, else 2.
 `effnet predict`: 0; 2 also where an image named can't be read, or none of a folder.
 """
 
@@ -26,6 +27,8 @@ from pipeline.cli_parts import ConfigOption, OutputOption, SetOption, WaitOption
 from pipeline.cli_parts import errors_told as _errors_told
 from pipeline.compile_command import compile_pipeline
 from pipeline.config_reference import render
+from pipeline.data_command import look_at_data
+from pipeline.doctor_command import doctor
 from pipeline.kubeflow_commands import schedule_app, submit
 from pipeline.launch import Request, launch
 from pipeline.layout import Output, absolute
@@ -226,7 +229,9 @@ def clean(
         write_pages(output, None, display.note)
 
 
+app.command("data")(look_at_data)
 app.command()(serve)
+app.command()(doctor)
 app.command()(report)
 app.command("compile")(compile_pipeline)
 app.command()(submit)

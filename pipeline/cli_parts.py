@@ -13,7 +13,7 @@ from rich.text import Text
 
 from components.errors import EffnetError, InputError
 from pipeline.summary import Failure
-from pipeline.terminal import make_console, printable
+from pipeline.terminal import make_console, print_text, printable
 
 OutputOption = Annotated[str, typer.Option("--output", metavar="DIR", help="The output folder.")]
 ConfigOption = Annotated[
@@ -50,7 +50,7 @@ def errors_told(as_json: bool = False) -> Iterator[None]:
 
 def _fail(kind: Literal["input", "fault"], message: str, as_json: bool) -> None:
     failure = Failure(kind=kind, message=message)
-    make_console(sys.stderr).print(Text(f"error: {printable(message)}"), soft_wrap=True)
+    print_text(make_console(sys.stderr), Text(f"error: {printable(message)}"))
     if as_json:
         print(json.dumps({"verdict": "failed", "error": failure.model_dump()}))
     raise typer.Exit(failure.exit_status) from None

@@ -18,7 +18,8 @@ from pipeline.summary import library_versions
 _SHARED = ("components.features", "components.image_ops")  # what training and serving share
 # What every part of the pipeline goes by.
 CONTRACT = (*_SHARED, "components.model_versions")
-TRAINING = ("trainer", "components.tuner", *CONTRACT)
+TOLD = ("components.run_report.label_issues", "components.run_report.parts")  # for the report
+TRAINING = ("trainer", "components.tuner", *TOLD, *CONTRACT)
 
 
 def code_digest(*modules: str) -> str:

@@ -1,6 +1,7 @@
 """All runs of an output, for the page that lists them."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
@@ -53,12 +54,12 @@ def _row(output: Store, run_id: str, serving: list[Serving], live: bool) -> Hist
     link = f"runs/{run_id}/{REPORT_FILE}" if live or REPORT_FILE in files.names else None
     known = {"run_id": run_id, "started": started(files), "link": link}
     summary = files.summary
+    if summary is None and files.is_running:
+        elapsed = max(0.0, time.time() - files.path.started)
+        return HistoryRow(**known, verdict="running", seconds=elapsed)
     if summary is None:
-        verdict = "running" if files.is_running else "failed"
         seconds = sum(files.progress.seconds().values()) or None
-        return HistoryRow(
-            **known, verdict=verdict, seconds=seconds, note=None if files.is_running else LOST
-        )
+        return HistoryRow(**known, verdict="failed", seconds=seconds, note=LOST)
     place = _place(summary)
     return HistoryRow(
         **known,

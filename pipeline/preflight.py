@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from components.errors import ConfigError, DataError, OutputError
 from components.evaluator.config import EACH
 from components.image_example_gen import data_files
 from components.image_example_gen.layouts import list_items
-from components.image_example_gen.location import locate
+from components.image_example_gen.location import Location, locate
 from components.image_example_gen.source import Item, Listing
 from components.model_versions import serving_state, serving_version
 from pipeline.beam_config import BeamConfig
@@ -52,19 +53,50 @@ def preflight(config: PipelineConfig, data: str, output: Output) -> str:
     _check_weights(config, {} if serving is None else serving.training)
     if not data.isascii() and "\\udc" in ascii(data):
         raise DataError("the data path is not valid UTF-8, which TFX needs it to be: rename it")
-    location = locate(data, config.data.span)
-    _check_apart(location.root, output)
-    listing = list_items(location.root, config.data)
-    if listing.layout != "tfrecord":  # There, labels and columns are in the records.
-        _check_slices(config, listing)
+    found = list_data(config, data, output)
     if config.serving.kubernetes is not None:
         # Imported where it is needed: the Kubernetes client takes a second.
         from components.pusher.inference_service import check_access
 
         check_access(config.serving.kubernetes)
-    what = "shards of TFRecords" if listing.layout == "tfrecord" else "images"
-    span = f", span {location.span_name}" if location.span_name else ""
-    return f"found {len(listing.items)} {what} ({listing.layout}{span}) in {location.root}"
+    return str(found)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a data path stands for now, and what lies there."""
+
+    location: Location
+    listing: Listing
+
+    def __str__(self) -> str:
+        """Says it in a line."""
+        layout, root = self.listing.layout, self.location.root
+        what = "shards of TFRecords" if layout == "tfrecord" else "images"
+        span = f", span {self.location.span_name}" if self.location.span_name else ""
+        return f"found {len(self.listing.items)} {what} ({layout}{span}) in {root}"
+
+
+def list_data(config: PipelineConfig, data: str, output: Output | None = None) -> Found:
+    """Lists the data and holds the gate's rules against it.
+
+    Args:
+        config: the effective configuration.
+        data: the data path, which may hold a placeholder for its span.
+        output: where a run will write; None where none will.
+
+    Raises:
+        DataError: if there is nothing to train on.
+        ConfigError: if the gate would judge by something that the data doesn't have.
+        OutputError: if the output would be taken for data.
+    """
+    location = locate(data, config.data.span)
+    if output is not None:
+        _check_apart(location.root, output)
+    listing = list_items(location.root, config.data)
+    if listing.layout != "tfrecord":  # There, labels and columns are in the records.
+        _check_slices(config, listing)
+    return Found(location, listing)
 
 
 def check_reachable(beam: BeamConfig, folder: Path) -> None:

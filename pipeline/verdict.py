@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from components.evaluator.verdict import Comparison, Rule
@@ -12,7 +11,7 @@ from components.retrain_check.decision import Decision
 from components.serving_validator.report import ServingReport
 from pipeline.layout import Output, RunFolder
 from pipeline.summary import Search, Summary
-from pipeline.terminal import STYLES, duration, images_line, printable
+from pipeline.terminal import STYLES, Rows, duration, images_line, print_text, printable
 
 _STYLES = {"pushed": "bold green", "unchanged": "bold", "refused": "bold yellow"}
 _MAX_METRICS = 6
@@ -29,10 +28,13 @@ def print_verdict(console: Console, summary: Summary, output: Output | None) -> 
     console.print()
     run = output.run(summary.run_id) if output else RunFolder(Path(summary.run_id))
     for part in _parts(summary, run):
-        console.print(part, soft_wrap=isinstance(part, Text))
+        if isinstance(part, Rows):
+            part.print(console)
+        else:
+            print_text(console, part)
 
 
-def _parts(summary: Summary, run: RunFolder) -> Iterator[RenderableType]:
+def _parts(summary: Summary, run: RunFolder) -> Iterator[Text | Rows]:
     style = _STYLES.get(summary.verdict, STYLES["failed"])
     took = duration(summary.seconds["total"])
     yield Text.assemble((summary.verdict, style), f"  run {run.id}, {took}")
@@ -74,18 +76,18 @@ def _heading(decision: Decision) -> str:
     return "nothing is new that pays a training"
 
 
-def _findings(decision: Decision) -> Table:
-    table = Table.grid(padding=(0, 2), pad_edge=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
-    for finding in decision.findings:
-        table.add_row(
-            _text(f"  {finding.what}"),
+def _findings(decision: Decision) -> Rows:
+    return Rows(
+        (
+            Text(
+                "  pays" if finding.pays else "  does not", STYLES["done"] if finding.pays else ""
+            ),
+            _text(finding.what),
             _text(finding.found),
             _text(finding.bound or ""),
-            _text("pays" if finding.pays else "does not", STYLES["done"] if finding.pays else ""),
         )
-    return table
+        for finding in decision.findings
+    )
 
 
 def _search(search: Search) -> Iterator[Text]:
@@ -103,20 +105,17 @@ def _text(text: str, style: str = "", lines: bool = False) -> Text:
     return Text("\n".join(printable(part) for part in parts), style)
 
 
-def _rules(rules: tuple[Rule, ...]) -> Table:
-    table = Table.grid(padding=(0, 2), pad_edge=False)
-    for _ in range(5):
-        table.add_column(overflow="fold")
-    for rule in rules:
-        state = "done" if rule.passed else "failed"
-        table.add_row(
-            _text(f"  {rule.metric}"),
+def _rules(rules: tuple[Rule, ...]) -> Rows:
+    return Rows(
+        (
+            Text("  passed", STYLES["done"]) if rule.passed else Text("  FAILED", STYLES["failed"]),
+            _text(rule.metric),
             _text(rule.slice or "all"),
             _text(_value(rule)),
             _text(str(rule.bound)),
-            _text("passed" if rule.passed else "FAILED", STYLES[state]),
         )
-    return table
+        for rule in rules
+    )
 
 
 def _value(rule: Rule) -> str:

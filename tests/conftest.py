@@ -1,12 +1,18 @@
-"""Object stores on the loopback interface, one server of each kind for all tests."""
+"""What is started once for all tests: an object store of each kind, and a browser."""
 
 import os
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import object_stores
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 REAL_S3 = "EFFNET_TEST_S3"  # the endpoint of a real server, with its AWS_* beside it
 
@@ -46,3 +52,32 @@ def address(request: pytest.FixtureRequest) -> str:
     """The address of a folder that is not there yet, on each kind of store in turn."""
     place = request.getfixturevalue("tmp_path" if request.param == "local" else request.param)
     return f"{place}/folder"
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Headless Chromium; only where CI is not set may it be missing."""
+    found = shutil.which("chromium")
+    if found is None:
+        text = "no Chromium to look at the pages with: apt-get install chromium"
+        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    from playwright.sync_api import sync_playwright
+
+    from tests.pages.browser import launch
+
+    with sync_playwright() as playwright:
+        started = launch(playwright, found)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page_check(browser: "Browser") -> Callable[[Path | str], None]:
+    """Returns what asserts that nothing is wrong with a page, which is a file or an address."""
+    from tests.pages.browser import find_problems
+
+    def check(place: Path | str) -> None:
+        problems = find_problems(browser, place)
+        assert not problems, "\n".join(problems)
+
+    return check

@@ -127,6 +127,13 @@ def compiler_problem() -> Problem | None:
     return None
 
 
+def browser_problem() -> Problem | None:
+    """Check for the browser that the tests look at pages with; nothing else needs it."""
+    if shutil.which("chromium"):
+        return None
+    return Problem("Chromium is missing, so the tests of the pages are SKIPPED", ("chromium",))
+
+
 def disk_problem(root: Path, needed_gb: float = DISK_GB) -> Problem | None:
     """Check for the space that the packages take."""
     free_gb = shutil.disk_usage(root).free / 1e9

@@ -7,6 +7,7 @@ set-up is done again from the start, and a finished one is left alone.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -45,12 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="install missing Debian packages, if run by root where there is apt-get",
     )
+    parser.add_argument(
+        "--for-tests", action="store_true", help="see to what only the tests need, too"
+    )
     options = parser.parse_args(arguments)
     try:
         with _Lock(ROOT):
             if not is_finished():
                 ensure_prerequisites(options.install_missing)
                 build()
+            if options.for_tests:
+                ensure_browser(options.install_missing)
     except (SetupError, OSError) as error:
         print(f"make venv: {error}", file=sys.stderr)
         return 1
@@ -90,6 +96,19 @@ def ensure_prerequisites(install_missing: bool) -> None:
         problems = checks.find_problems(ROOT)
     if problems:
         raise SetupError(checks.describe(problems))
+
+
+def ensure_browser(install_missing: bool) -> None:
+    """Install the browser that the tests look at pages with, or say loudly what is skipped."""
+    problem = checks.browser_problem()
+    if problem and install_missing and checks.can_install([problem]):
+        print(f"make venv: installing Debian packages: {' '.join(problem.packages)}", flush=True)
+        with contextlib.suppress(subprocess.CalledProcessError):
+            checks.install_packages(list(problem.packages))
+        problem = checks.browser_problem()
+    if problem:
+        line = "=" * 79
+        print(f"{line}\nmake venv: WARNING: {checks.describe([problem])}\n{line}", flush=True)
 
 
 def build() -> None:

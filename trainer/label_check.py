@@ -1,7 +1,8 @@
 """Likely label errors among the images that are trained on, without a second training."""
 
 import numpy as np
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from components import features
@@ -14,7 +15,11 @@ from trainer.task import Data
 # Of a larger data set a sample is looked at.
 MOST_IMAGES = 20_000
 _FOLDS = 5
-_CLASSIFIER = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+# Of the linear classifiers that were tried, a logistic regression has the fewest false alarms for
+# what it finds; on the components it takes a tenth of the time. The penalty keeps it from being
+# too sure, in proportion to the mean loss, so that it means the same for any number of images.
+_STRENGTH = 30.0
+_COMPONENTS = 128
 _METHOD = "a linear classifier on the features of the pretrained backbone, five-fold"
 _SPLITS = (features.TRAIN, features.VAL)
 
@@ -63,9 +68,14 @@ def out_of_sample(pooled: np.ndarray, labels: np.ndarray, classes: int) -> np.nd
     known = np.unique(labels[enough])
     if len(known) > 1:
         probabilities[enough] = 0.0
+        components = min(_COMPONENTS, len(enough), pooled.shape[1])
+        # They depend on no label, so that those of all images may stand for each fold's.
+        reduced = PCA(components, random_state=0).fit_transform(pooled[enough])
+        # The penalty must mean the same for every backbone; features that are all equal stay 0.
+        reduced /= max(float(reduced.std()), 1e-12)
         probabilities[np.ix_(enough, known)] = cross_val_predict(
-            _CLASSIFIER,
-            pooled[enough],
+            LogisticRegression(C=_STRENGTH / len(enough), max_iter=100),
+            reduced,
             labels[enough],
             cv=StratifiedKFold(_FOLDS, shuffle=True, random_state=0),
             method="predict_proba",

@@ -42,6 +42,7 @@ def training_part(
         base_model: the model that served before, which a warm start began from.
     """
     network = trained.classifier.network
+    nothing: tuple[Augmented, ...] = ()
     trained.classifier.train_only_above(config.trained_blocks(config.stages[-1]))
     return TrainingPart(
         backbone=config.backbone,
@@ -50,7 +51,7 @@ def training_part(
         parameters=network.count_params(),
         trained_parameters=sum(int(np.prod(v.shape)) for v in network.trainable_variables),
         curves=tuple(_curve(result) for result in trained.results),
-        augmentation=_tried("what augmentation does", lambda: _augmentation(data, config), ()),
+        augmentation=_tried("what augmentation does", lambda: _augmentation(data, config), nothing),
         label_issues=_tried(
             "likely label errors", lambda: _label_issues(trained, data, config, base_model), None
         ),

@@ -29,11 +29,14 @@ _TOP = 5
 
 def evaluation_part(predictions: Predictions) -> EvaluationPart:
     """Returns what there is to tell of the candidate's answers; no pictures yet."""
-    answers = predictions.candidate[predictions.candidate.known]
-    right, images = int(answers.right.sum()), len(answers.labels)
-    finite = answers[np.isfinite(answers.probabilities).all(axis=1)]
-    confidence = finite.probabilities.max(axis=1, initial=0)
-    mistakes, sure, hesitant = _ranked(predictions.candidate)
+    answers = predictions.candidate
+    known = answers.known
+    right = answers.right & known
+    images, correct = int(known.sum()), int(right.sum())
+    finite = np.isfinite(answers.probabilities).all(axis=1)
+    confidence = answers.probabilities.max(axis=1)[known & finite]
+    judged_right = right[known & finite]
+    mistakes, sure = _ranked(answers, finite)
     labels = predictions.columns[features.LABEL]
 
     def told(rows: Iterable[int]) -> tuple[Answer, ...]:
@@ -42,22 +45,22 @@ def evaluation_part(predictions: Predictions) -> EvaluationPart:
     return EvaluationPart(
         images=images,
         unknown_images=len(predictions.ids) - images,
-        accuracy=right / images if images else 0.0,
-        accuracy_interval=_interval(right, images) if images else None,
-        by_class=tuple(_by_class(answers)),
-        confusion=_confusion(answers),
-        reliability=tuple(_reliability(finite.right, confidence)),
+        accuracy=correct / images if images else 0.0,
+        accuracy_interval=_interval(correct, images) if images else None,
+        by_class=tuple(_by_class(answers, known)),
+        confusion=_confusion(answers, known),
+        reliability=tuple(_reliability(judged_right, confidence)),
         expected_calibration_error=(
-            expected_calibration_error(finite.right, confidence) if len(confidence) else None
+            expected_calibration_error(judged_right, confidence) if len(confidence) else None
         ),
         mistakes=told(mistakes[:_MISTAKES]),
-        hesitant=told(hesitant[:_HESITANT]),
+        hesitant=told(sure[::-1][:_HESITANT]),
         explained=told(_varied(mistakes, labels) + _varied(sure, labels)),
         label_issues=find_label_issues(
             predictions.ids,
             list(labels),
-            predictions.candidate.probabilities,
-            predictions.candidate.classes,
+            answers.probabilities,
+            answers.classes,
             method="what the candidate answers to images that it has not learnt from",
             splits=[features.TEST] * len(labels),
         ),
@@ -69,10 +72,10 @@ def _interval(right: int, images: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _by_class(answers: Answers) -> list[ClassMetrics]:
+def _by_class(answers: Answers, known: np.ndarray) -> list[ClassMetrics]:
     indices = np.arange(len(answers.classes))
     precision, recall, f1, images = sk.precision_recall_fscore_support(
-        answers.labels, answers.predicted, labels=indices, zero_division=np.nan
+        answers.labels[known], answers.predicted[known], labels=indices, zero_division=np.nan
     )
     order = sorted(indices, key=lambda index: (-images[index], answers.classes[index]))
     return [
@@ -91,12 +94,14 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _confusion(answers: Answers) -> Confusion | None:
+def _confusion(answers: Answers, known: np.ndarray) -> Confusion | None:
     """The whole matrix of few classes; None where no image is of any of them."""
-    if not len(answers.labels):
+    if not known.any():
         return None
     names = answers.classes
-    counts = sk.confusion_matrix(answers.labels, answers.predicted, labels=np.arange(len(names)))
+    counts = sk.confusion_matrix(
+        answers.labels[known], answers.predicted[known], labels=np.arange(len(names))
+    )
     wrong = counts - np.diag(np.diag(counts))
     frequent = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]
     pairs = [(at, given, int(wrong[at, given])) for at, given in _places(frequent, wrong.shape)]
@@ -128,13 +133,13 @@ def _reliability(right: np.ndarray, confidence: np.ndarray) -> list[ReliabilityB
     ]
 
 
-def _ranked(answers: Answers) -> tuple[list[int], list[int], list[int]]:
-    """Images that are answered wrongly, the surest first; rightly, the surest first; the least."""
-    rows = np.flatnonzero(np.isfinite(answers.probabilities).all(axis=1) & (answers.predicted >= 0))
+def _ranked(answers: Answers, finite: np.ndarray) -> tuple[list[int], list[int]]:
+    """Returns the images that are answered wrongly, and rightly, the surest first."""
+    rows = np.flatnonzero(finite & (answers.predicted >= 0))
     scores = answers.probabilities[rows, answers.predicted[rows]]
     surest = rows[np.argsort(-scores, kind="stable")]
     right = answers.right[surest]
-    return surest[~right].tolist(), surest[right].tolist(), surest[right][::-1].tolist()
+    return surest[~right].tolist(), surest[right].tolist()
 
 
 def _varied(rows: Sequence[int], labels: np.ndarray) -> list[int]:

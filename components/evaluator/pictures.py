@@ -78,14 +78,16 @@ def _heat_maps(
 ) -> dict[str, str]:
     loaded = tf.saved_model.load(str(model))
     explain = loaded.signatures.get(features.ACTIVATION_SIGNATURE)
-    ids = [image_id for image_id in files if jpegs[image_id] is not None]
-    if explain is None or not ids:
+    shown = {image_id: jpeg for image_id in files if (jpeg := jpegs[image_id]) is not None}
+    if explain is None or not shown:
         return {}
-    found = explain(**{features.IMAGE: tf.constant([files[image_id] for image_id in ids])})
+    found = explain(**{features.IMAGE: tf.constant([files[image_id] for image_id in shown])})
     activations, regions = found[features.ACTIVATION].numpy(), found[features.REGION].numpy()
     return {
-        image_id: overlay(jpegs[image_id], activation, region)
-        for image_id, activation, region in zip(ids, activations, regions, strict=True)
+        image_id: overlay(jpeg, activation, region)
+        for (image_id, jpeg), activation, region in zip(
+            shown.items(), activations, regions, strict=True
+        )
     }
 
 

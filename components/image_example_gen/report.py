@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from tfx.dsl.io import fileio
@@ -120,13 +121,19 @@ def announce(report: Report) -> None:
     run_events.record("images", **counts, rejected=report["rejected"]["count"], dropped=dropped)
     if report["rejected"]["count"]:
         run_events.warn(f"{_rejected_text(report)}, see {REJECTED_FILE}")
+    for text in warnings(report):
+        run_events.warn(text)
+
+
+def warnings(report: Report) -> Iterator[str]:
+    """Yields what a person should look at, apart from the images that were set aside."""
     if report["exif_rotated"]:
-        run_events.warn(
+        yield (
             f"{report['exif_rotated']} images have an EXIF orientation that isn't upright: it is "
             "ignored in training and in serving alike, so the model sees them as they are stored"
         )
     if webp := report["formats"].get("webp"):
-        run_events.warn(
+        yield (
             f"{webp} images are WebP, which TensorFlow has learnt to decode only lately: make sure "
             "that the model server can, or convert them"
         )
@@ -136,20 +143,20 @@ def announce(report: Report) -> None:
             for same in report["contradictory_labels"][:_SHOWN]
         )
         count = len(report["contradictory_labels"])
-        run_events.warn(f"{count} images have contradictory labels: {shown}")
-    if dropped:
-        run_events.warn(
+        yield f"{count} images have contradictory labels: {shown}"
+    if dropped := sum(len(same["dropped"]) for same in report["copies"]):
+        yield (
             f"{dropped} images were dropped because a copy of them is in a split that judges "
             "(test over val over train)"
         )
     if across := report["near_duplicates"]["across_splits"]:
-        run_events.warn(
+        yield (
             f"{across} pairs of images that look the same lie in different splits (e.g. "
             f"{' | '.join(report['near_duplicates']['pairs'][0])}): the test split then measures "
             "less than it seems; give them a group"
         )
     for column, feature in report["renamed"].items():
-        run_events.warn(f"column {column!r} is kept as {feature!r}, as its name is taken")
+        yield f"column {column!r} is kept as {feature!r}, as its name is taken"
 
 
 def refuse_unusable(report: Report, rejected: list[SetAside], max_rejected_share: float) -> None:

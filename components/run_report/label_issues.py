@@ -22,12 +22,16 @@ def find_label_issues(
     *,
     method: str,
     splits: Sequence[str | None] | None = None,
+    learnt: np.ndarray | None = None,
 ) -> LabelIssues:
     """Ranks the images whose label is likely wrong.
 
     How many are wrong is estimated from those that the model takes for another class as surely as
-    it takes images of that class for it; those whose label is the least likely are named. Images
-    of a class that the model doesn't know, or with numbers that are not finite, are not judged.
+    it takes images of that class for it; those whose label is the least likely are named. Of
+    images that the model has learnt from, it says too little for that, as it has learnt their
+    labels, wrong ones as well: of these, all are named that it takes for another class even so.
+    Images of a class that the model doesn't know, or with numbers that are not finite, are not
+    judged.
 
     Args:
         ids: of the images.
@@ -36,6 +40,7 @@ def find_label_issues(
         classes: class names in order of the columns.
         method: in a few words, where the probabilities are from.
         splits: that the images are in.
+        learnt: bool [images]: whether the model has learnt from them; by default from none.
 
     Returns:
         The surest first; without pictures, which `with_pictures` adds.
@@ -43,7 +48,10 @@ def find_label_issues(
     columns = {name: column for column, name in enumerate(classes)}
     given = np.array([columns.get(label, -1) for label in labels], np.int64)
     rows = np.flatnonzero((given >= 0) & np.isfinite(probabilities).all(axis=1))
-    given, probabilities = given[rows], probabilities[rows]
+    given = given[rows]
+    if len(rows) < len(labels):  # they may be large
+        probabilities = probabilities[rows]
+    learnt = np.zeros(len(rows), bool) if learnt is None else learnt[rows]
     found = [
         LabelIssue(
             image=Thumbnail(
@@ -55,7 +63,7 @@ def find_label_issues(
             given_probability=probabilities[at, given[at]],
             suggested_probability=probabilities[at].max(),
         )
-        for at in _likely_wrong(given, probabilities)
+        for at in _likely_wrong(given, probabilities, learnt)
     ]
     return LabelIssues(
         judged=len(rows),
@@ -77,12 +85,21 @@ def with_pictures(issues: LabelIssues, jpegs: Mapping[str, str | None]) -> Label
     return issues.model_copy(update={"shown": shown})
 
 
-def _likely_wrong(given: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def _likely_wrong(given: np.ndarray, probabilities: np.ndarray, learnt: np.ndarray) -> np.ndarray:
     """Returns indices of images, the surest first; of equals the one that stands before."""
+    of_given = probabilities[np.arange(len(given)), given]
+    fresh = np.flatnonzero(~learnt)
+    ranked = fresh[np.argsort(of_given[fresh], kind="stable")]
+    named = learnt.copy()
+    named[ranked[: _count(given[fresh], probabilities[fresh])]] = True
+    named &= probabilities.argmax(axis=1) != given
+    return np.array([at for at in np.argsort(of_given, kind="stable") if named[at]], np.int64)
+
+
+def _count(given: np.ndarray, probabilities: np.ndarray) -> int:
+    """Estimates how many labels are wrong, of images that the model has not learnt from."""
     if len(np.unique(given)) < 2:  # there is nothing to take one for
-        return np.empty(0, np.int64)
+        return 0
     from cleanlab.count import num_label_issues  # it takes over a second
 
-    count = num_label_issues(given, probabilities)
-    ranked = np.argsort(probabilities[np.arange(len(given)), given], kind="stable")[:count]
-    return ranked[probabilities[ranked].argmax(axis=1) != given[ranked]]
+    return int(num_label_issues(given, probabilities))

@@ -39,7 +39,7 @@ _WEIGHTS = {
 }
 # Marks of Markdown and of HTML, what links itself, and what turns the direction of text around.
 _ENTITIES = re.compile(
-    r"[&<>|`@\[\]*~$\\!#]|(?<=:)//|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.IGNORECASE
+    r"[&<|`@\[\]*~$\\#]|(?<=:)//|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.IGNORECASE
 )
 _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -188,7 +188,7 @@ def render(facts: CardFacts) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Escapes a text for a place within a line of Markdown, or a cell of a table.
+    """Escapes a text for a place within a line of Markdown, not at its start, or within a cell.
 
     Marks become HTML's entities, which every renderer shows as the characters that they are; line
     breaks and control characters become spaces. Text of another direction is kept apart from

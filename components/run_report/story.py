@@ -100,13 +100,9 @@ def _figures(report: RunReport) -> list[tuple[str, str, str]]:
 
 
 def made(report: RunReport) -> list[tuple[str, str]]:
-    """Rows of what made the model: its network, its data, its run."""
+    """Rows of what made the model: its data, its network, its seed."""
     trained, summary = report.training, report.summary
-    rows = list(report.lineage)
-    if not rows and summary.data is not None:
-        rows.append(("Data", summary.data))
-    if summary.pushed_path is not None and "Model" not in dict(rows):
-        rows.append(("Model", summary.pushed_path))
+    rows = list(report.lineage) or _lineage(report)
     if trained is not None:
         rows += [
             ("Backbone", f"{trained.backbone}, {trained.image_size} pixels a side"),
@@ -118,6 +114,14 @@ def made(report: RunReport) -> list[tuple[str, str]]:
         rows.append(("Backbone", summary.backbone))
     if report.seed is not None:
         rows.append(("Seed", str(report.seed)))
-    if summary.kubeflow_run is not None:
-        rows.append(("Run on Kubeflow", summary.kubeflow_run))
     return rows
+
+
+def _lineage(report: RunReport) -> list[tuple[str, str]]:
+    summary = report.summary
+    rows = [
+        ("Data", summary.data),
+        ("Model", summary.pushed_path),
+        ("Run on Kubeflow", summary.kubeflow_run),
+    ]
+    return [(what, which) for what, which in rows if which]

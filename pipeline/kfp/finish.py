@@ -19,7 +19,7 @@ from pipeline.config import PipelineConfig
 from pipeline.config_reference import render
 from pipeline.kfp.parameters import Run, effective, given_values
 from pipeline.kubeflow_config import NODES
-from pipeline.layout import CONFIG_FILE, NODES_FOLDER, SUMMARY_FILE
+from pipeline.layout import CONFIG_FILE, NODES_FOLDER, REPORT_FILE, SUMMARY_FILE
 from pipeline.node_facts import NodeRecord, compose
 from pipeline.node_records import progress_of, read_records
 from pipeline.notify import tell
@@ -61,6 +61,7 @@ def finish(values: Mapping[str, Any]) -> Summary:
     if told != summary:
         folder.write_text(SUMMARY_FILE, told.to_json() + "\n")
     print_verdict(make_console(sys.stdout), told, None)
+    print(f"report: {folder}/{REPORT_FILE}")
     write_pages(run.output, run.id, lambda text: print(text, flush=True))
     return told
 

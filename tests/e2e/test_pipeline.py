@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -358,3 +358,20 @@ def test_a_person_goes_back(project: Project) -> None:
     done = CliRunner().invoke(cli.app, ["models", "rollback", *where])
     assert done.exit_code == 0, done.output
     assert serving_number(project) == 3
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_pages_of_these_runs_are_as_they_should_be(
+    project: Project, page_check: Callable[[Path], None]
+) -> None:
+    """That of all runs, and the first of each verdict; what is missing is written first."""
+    done = CliRunner().invoke(cli.app, ["report", "--output", str(project.output.root)])
+    assert done.exit_code == 0, done.output
+    page_check(project.output.index)
+    seen = set()
+    for run in project.output.all_runs():
+        outcome = Outcome.read(run)
+        if outcome is not None and outcome.verdict not in seen:
+            seen.add(outcome.verdict)
+            page_check(run.report)
+    assert {"pushed", "refused"} <= seen

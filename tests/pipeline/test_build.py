@@ -14,6 +14,7 @@ def test_a_push_needs_the_verdict_of_the_gate_and_of_the_check_on_a_server(check
     nodes = {node.id: node for node in pipeline.components}
     pusher = nodes["Pusher"].inputs
     assert pusher["model_blessing"].producer_component_id == "Evaluator"
+    assert pusher["model_run"].producer_component_id == "Trainer"
     assert ("infra_blessing" in pusher) == ("ServingValidator" in nodes) == checked
     if checked:
         assert pusher["infra_blessing"].producer_component_id == "ServingValidator"

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from components.store import open_store
@@ -54,6 +56,7 @@ def test_a_run_that_goes_on_is_looked_at_again(output, store, left_run):
     with hold(output.lock, lock_holder(run.id), 0, pytest.fail):
         found = history(store, live=True, refresh=3)
     assert (found.rows[0].verdict, found.refresh) == ("running", 3)
+    assert found.rows[0].seconds == pytest.approx(time.time() - run.started, abs=60)
     assert all(row.link for row in found.rows)
     assert history(store, live=True, refresh=3).refresh is None, "it has ended"
 

@@ -1,6 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from components.store import open_store
 from pipeline import cli
 
 
@@ -22,6 +23,22 @@ def test_reports_that_are_missing_are_made(output, left_run, report):
     index = output.index.read_text()
     assert all(f'href="runs/{run.id}/report.html"' in index for run in (old, new))
     assert str(output.index) in done.output.replace("\n", "")
+
+
+def test_an_output_may_be_in_a_bucket(address, output, left_run):
+    left_run.push(output.serving("classifier"), 2, left_run(2))
+    left_run.leave_data(left_run(3, "refused", kubeflow_run="7a6f"))
+    place, _, name = address.rpartition("/")
+    open_store(place).put(output.root, name)
+
+    done = CliRunner().invoke(cli.app, ["report", "--output", address])
+
+    assert done.exit_code == 0, done.output
+    left, ids = open_store(address), [left_run.id(2), left_run.id(3)]
+    pages = [left.read_text(f"runs/{run_id}/report.html") for run_id in ids]
+    assert all(run_id in page for run_id, page in zip(ids, pages, strict=True))
+    index = left.read_text("index.html")
+    assert all(f'href="runs/{run_id}/report.html"' in index for run_id in ids)
 
 
 def test_the_report_of_one_run_is_made_anew(left_run, report):

@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import re
+import termios
 import threading
 
 import pytest
@@ -14,10 +15,11 @@ from pipeline.summary import Outcome, Summary
 from pipeline.terminal import (
     LiveDisplay,
     PlainDisplay,
+    RenderedProgress,
     duration,
+    make_console,
     make_display,
     printable,
-    render_progress,
 )
 from pipeline.verdict import print_verdict
 
@@ -69,7 +71,7 @@ def progress():
 def rendered(progress, width, now=110.0):
     console = Console(file=io.StringIO(), width=width, highlight=False)
     with console.capture() as capture:
-        console.print(render_progress(progress, now))
+        console.print(RenderedProgress(progress, now))
     return capture.get()
 
 
@@ -151,6 +153,107 @@ def test_the_log_stays_away_unless_asked_for(progress, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+LONG = "z" * 200
+SHORT_RULES = [
+    {"metric": "accuracy", "value": 0.91, "bound": ">= 0.85", "passed": True},
+    {"metric": "recall", "slice": "label=hat", "value": 0.5, "bound": ">= 0.8", "passed": False},
+]
+RULES = [
+    *SHORT_RULES,
+    {
+        "metric": "recall",
+        "slice": f"label={LONG}",
+        "value": 0.5,
+        "interval": [-0.1, 0.02],
+        "bound": ">= serving 0.8123 - 0.01",
+        "passed": False,
+        "reason": "183 images are needed, there are 20",
+    },
+]
+
+
+def refusal(output, **where):
+    return verdict_text(summary_of("refused", rules=RULES), output, **where)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_word_of_a_rule_is_torn_on_a_narrow_terminal(output, monkeypatch, width):
+    monkeypatch.setenv("TERM", "xterm")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", refusal(output, width=width, terminal=True))
+    rules = [line for line in text.splitlines() if str(output.root) not in line]
+    assert max(map(len, rules)) <= width
+    words = text.split()
+    for word in ("FAILED", "recall", "label=hat", "+0.0200]", "serving", "needed,", "images"):
+        assert word in words
+    assert LONG in re.sub(r"\s", "", text)
+    (page,) = (line for line in text.splitlines() if line.endswith("report.html"))
+    assert str(output.run("20261124-042535-ab12").report) in page
+
+
+def test_in_a_log_a_rule_is_one_line(output):
+    lines = [line for line in refusal(output, width=120).splitlines() if line.startswith("  ")]
+    assert len(lines) == len(RULES)
+    assert lines[2] == (
+        f"  FAILED  recall  label={LONG}  0.5000 [-0.1000, +0.0200] (183 images are needed, "
+        "there are 20)  >= serving 0.8123 - 0.01"
+    )
+
+
+def test_rules_that_fit_are_a_table(output):
+    text = verdict_text(summary_of("refused", rules=SHORT_RULES), output, width=60)
+    lines = [line for line in text.splitlines() if line.startswith("  ")]
+    assert lines == [
+        "  passed  accuracy  all        0.9100  >= 0.85",
+        "  FAILED  recall    label=hat  0.5000  >= 0.8",
+    ]
+
+
+def test_a_nodes_time_is_seen_on_a_narrow_terminal(progress):
+    lines = rendered(progress, 40).splitlines()
+    assert re.fullmatch(r"ImageExampleGen +cached +4\.2 s", lines[0])
+
+
+def test_a_wide_table_in_a_log_is_not_folded_at_eighty_columns():
+    assert make_console(io.StringIO()).width == 120
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TERM", "dumb"), ("JPY_PARENT_PID", "1"), ("NO_COLOR", "1")]
+)
+def test_where_the_cursor_or_colours_are_not_wanted(progress, monkeypatch, name, value):
+    """A terminal that can't move its cursor, a notebook (both plain), and one without colours."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(name, value)
+    text = on_a_terminal(progress, columns=40)
+    assert "Trainer" in text
+    codes = set(re.findall(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", text))
+    if name == "NO_COLOR":
+        assert codes <= {"\x1b[0m", "\x1b[1m", "\x1b[2m"} | CURSOR
+    else:
+        assert not controls(text.replace("\r\n", "\n"))
+
+
+CURSOR = {"\x1b[?25l", "\x1b[?25h", "\x1b[1A", "\x1b[2K"}
+
+
+def on_a_terminal(progress, columns):
+    """What a run writes to a pseudo-terminal."""
+    main, side = pty.openpty()
+    termios.tcsetwinsize(side, (24, columns))
+    received: list[bytes] = []
+    reader = threading.Thread(target=read_all, args=(main, received))
+    reader.start()
+    with open(side, "w", encoding="utf-8") as stream:
+        display = make_display(stream, verbose=True)
+        display.start(progress)
+        for line in EVENTS:
+            display.on_event(json.loads(line), progress)
+        display.close()
+    reader.join()
+    os.close(main)
+    return b"".join(received).decode()
+
+
 def read_all(descriptor, into):
     while True:
         try:
@@ -209,8 +312,8 @@ def test_a_refusal_shows_every_rule_against_its_bound(output: Output):
 
     assert "refused  run 20261124-042535-ab12, 2 min 10 s\n" in text
     words = " ".join(text.split())
-    assert "accuracy all 0.9100 >= 0.85 passed" in words
-    assert f"accuracy label={SHOWN} no test image belongs to this slice >= 0.7 FAILED" in words
+    assert "passed accuracy all 0.9100 >= 0.85" in words
+    assert f"FAILED accuracy label={SHOWN} no test image belongs to this slice >= 0.7" in words
     assert "test split: accuracy 0.9100\n" in text
     assert "nothing was pushed" in text
     assert not controls(text)
@@ -289,8 +392,8 @@ def test_what_was_looked_at_before_a_training_is_told_with_what_pays(output):
     ]
     decision = {"retrain": True, "forced": False, "findings": findings}
     text = " ".join(verdict_text(summary_of("pushed", retrain=decision), output).split())
-    assert "looked at first: what is new since the model that serves images 2 new >= 5" in text
-    assert f"classes new: {SHOWN} pays" in text
+    assert "what is new since the model that serves does not images 2 new >= 5" in text
+    assert f"pays classes new: {SHOWN}" in text
     assert "next: a server that watches" in text
     ended = {"retrain": False, "forced": False, "findings": findings[:1], "serving": "/models/3"}
     told = summary_of("unchanged", retrain=ended, pushed_path="/models/3")

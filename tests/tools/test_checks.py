@@ -75,6 +75,13 @@ def test_missing_compiler(tmp_path, monkeypatch, root):
     assert one_line(problem) == "a C++ compiler is missing. Mend: apt-get install g++"
 
 
+def test_missing_browser(tmp_path, monkeypatch, root):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert one_line(checks.browser_problem()).endswith("Mend: apt-get install chromium")
+    (tmp_path / "chromium").touch(0o755)
+    assert checks.browser_problem() is None
+
+
 def test_too_little_disk(tmp_path):
     assert checks.disk_problem(tmp_path, needed_gb=0) is None
     line = one_line(checks.disk_problem(tmp_path, needed_gb=10**9))

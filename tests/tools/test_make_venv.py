@@ -142,6 +142,33 @@ def test_missing_packages_are_installed_where_that_is_asked_for(commands, monkey
     assert "installing Debian packages: g++" in capsys.readouterr().out
 
 
+@pytest.fixture
+def no_browser(commands, monkeypatch):
+    """A host without Chromium; installing it, where it is tried, makes it appear."""
+    installed = []
+    missing = checks.Problem("Chromium is missing, so tests are SKIPPED", ("chromium",))
+    monkeypatch.setattr(checks, "browser_problem", lambda: None if installed else missing)
+    monkeypatch.setattr(checks, "install_packages", installed.extend)
+    return installed
+
+
+def test_only_the_tests_have_a_browser_installed(no_browser, monkeypatch):
+    monkeypatch.setattr(checks, "can_install", lambda problems: True)
+    assert make_venv.main(["--install-missing"]) == 0
+    assert no_browser == []
+    assert make_venv.main(["--install-missing", "--for-tests"]) == 0
+    assert no_browser == ["chromium"]
+
+
+def test_a_host_that_may_not_install_is_told_what_is_skipped(no_browser, monkeypatch, capsys):
+    monkeypatch.setattr(checks, "can_install", lambda problems: False)
+    assert make_venv.main(["--install-missing", "--for-tests"]) == 0
+    assert no_browser == []
+    out = capsys.readouterr().out
+    assert "WARNING: Chromium is missing, so tests are SKIPPED. Mend: " in out
+    assert "apt-get install chromium" in out
+
+
 def test_a_finished_setup_is_seen_within_a_second(checkout):
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "bin" / "python").touch()

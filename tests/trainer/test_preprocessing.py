@@ -39,6 +39,29 @@ def test_resizes_eagerly_and_within_a_dataset(halves, resize, left, top, within_
     np.testing.assert_array_equal(pixels[0, 0, 16], top)
 
 
+@pytest.mark.parametrize(
+    ("resize", "shape", "region"),
+    [
+        ("squash", (20, 40), [0, 0, 1, 1]),
+        ("crop", (20, 40), [0, 0.25, 1, 0.75]),
+        ("crop", (80, 20), [0.375, 0, 0.625, 1]),
+        ("pad", (20, 40), [-0.5, 0, 1.5, 1]),
+        ("pad", (80, 20), [0, -1.5, 1, 2.5]),
+    ],
+)
+def test_the_region_is_what_a_resized_image_shows(resize, shape, region):
+    image = np.zeros((*shape, 3), np.uint8)
+    spot = (shape[0] * 9 // 16, shape[1] * 3 // 8)
+    image[spot[0] - 1 : spot[0] + 1, spot[1] - 1 : spot[1] + 1] = 255
+    found = preprocessing.seen_region(tf.constant(image), resize).numpy()
+    np.testing.assert_allclose(found, region, atol=1e-6)
+    resized = preprocessing.resize_image(tf.constant(image), 64, resize).numpy()[..., 0]
+    top, left, bottom, right = found
+    expected = 64 * (np.divide(spot, shape) - [top, left]) / [bottom - top, right - left]
+    centre = np.average(np.argwhere(resized), axis=0, weights=resized[resized > 0]) + 0.5
+    np.testing.assert_allclose(centre, expected, atol=0.6)
+
+
 def test_extreme_aspects_stay_small():
     strip = np.full((1, 20_000, 3), 7, np.uint8)
     for resize in ("squash", "crop", "pad"):

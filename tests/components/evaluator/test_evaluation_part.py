@@ -98,6 +98,16 @@ def test_answers_that_are_no_numbers_are_not_shown():
     assert nothing.expected_calibration_error is None
 
 
+def test_an_answer_that_is_no_class_is_never_right():
+    labels = ["scarf", *LABELS]
+    answers = certain_answers(CLASSES, labels, ["hat", *GIVEN])
+    answers.predicted[:2] = -1
+    part = told(labels, answers)
+    assert part.accuracy == 0.6
+    assert sum(map(sum, part.confusion.counts)) == 9
+    assert not {"0000", "0001"} & {one.image.id for one in (*part.mistakes, *part.hesitant)}
+
+
 def test_no_image_of_a_known_class_is_no_error():
     labels = ["scarf", "scarf"]
     part = told(labels, random_answers(CLASSES, labels, seed=1))

@@ -73,3 +73,21 @@ def test_pictures_are_added_by_id():
     pictured = with_pictures(found, {"000.jpg": "AAAA"})
     assert pictured.shown[0].image.jpeg == "AAAA"
     assert pictured.ids == found.ids
+
+
+def test_of_learnt_images_those_are_named_that_the_model_takes_for_another_class_even_so():
+    """A model that has learnt wrong labels hardly doubts them: an estimate would name none."""
+    truth = np.arange(300) % 3
+    probabilities = answers(truth)
+    labels = [CLASSES[at] for at in truth]
+    for row in (0, 100, 200):  # learnt, and all but believed
+        labels[row] = CLASSES[(truth[row] + 1) % 3]
+        probabilities[row] = np.roll([0.52, 0.46, 0.01, 0.01], truth[row])
+    learnt = np.arange(300) < 150
+    named = find(labels, probabilities, learnt=learnt).ids
+    assert {"000.jpg", "100.jpg"} <= set(named)
+    assert "200.jpg" not in named
+    differs = probabilities.argmax(axis=1) != np.array([CLASSES.index(label) for label in labels])
+    assert {name for name in named if int(name[:3]) < 150} == {
+        f"{row:03}.jpg" for row in np.flatnonzero(differs & learnt)
+    }

@@ -20,6 +20,8 @@ HOSTILE = (
     "[link](https://example.org)",
     "![picture](x.png)",
     "two\nlines\r\n# heading",
+    "> quoted",
+    "- listed",
     "&lt; \\| $x$",
     "www.example.org me@example.org",
     "\u202eturned\u202c around",
@@ -148,14 +150,23 @@ def test_has_the_headings_of_model_cards_and_the_figures():
 def test_without_the_parts_it_tells_what_is_known():
     text = render(replace(_facts(), training={}, ingestion={}))
     assert "0 classes: unknown backbone" in text
-    assert "\N{EN DASH} test images" in text
+    assert "The \N{EN DASH} test images" in text
     assert "Undefined" not in text and "None" not in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_of_users_are_text(name):
     """Rendered, each cell holds the name as it was given, and no tag comes of it."""
-    html = _html(render(replace(_facts(("plain", name)), name=name, data=name)))
+    html = _html(
+        render(
+            replace(
+                _facts(("plain", name)),
+                name=name,
+                data=name,
+                config=CardConfig(intended_use=name, limits=name),
+            )
+        )
+    )
     tags = {tag.lower() for tag in re.findall(r"</?(\w+)", html)}
     assert tags <= {"h1", "h2", "h3", "p", "ul", "li", "strong"} | {
         *("table", "thead", "tbody", "tr", "th", "td")

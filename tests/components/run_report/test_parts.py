@@ -3,7 +3,6 @@ import pytest
 from components.run_events import RUN_DIR_VARIABLE
 from components.run_report.parts import DataPart, EvaluationPart, tell_again
 from components.store import open_store
-from tests import object_stores
 
 PART = DataPart(layout="folders", images={"train": {"<cat>": 7}})
 
@@ -38,10 +37,9 @@ def test_a_later_run_is_told_again_beside_what_it_has(tmp_path, run):
     assert {path.name for path in (run / "report").iterdir()} == {"data.json", "evaluation.json"}
 
 
-def test_an_artifact_may_stay_in_its_bucket(s3_endpoint, monkeypatch, tmp_path, run):
+def test_an_artifact_may_stay_in_its_bucket(s3, monkeypatch, tmp_path, run):
     monkeypatch.chdir(tmp_path)
-    object_stores.reach_s3(s3_endpoint, monkeypatch)
-    artifact = f"{object_stores.make_bucket('s3', 'parts')}/artifact"
+    artifact = f"{s3}/artifact"
 
     PART.leave(artifact)
 

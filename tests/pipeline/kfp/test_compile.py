@@ -158,7 +158,7 @@ def test_parameters_reach_the_tasks_that_depend_on_them_and_no_others(spec, task
         "ImageExampleGen": {"data", "span"},
         "Transform": {"backbone"},
         "Trainer": {"backbone", "epochs"},
-        "Pusher": {"backbone", "epochs"},
+        "Pusher": {"data", "backbone", "epochs"},
         "Evaluator": {"gate_1_accuracy_min", "gate_2_accuracy_max_decline"},
     }
 

@@ -84,7 +84,9 @@ def until(node):
     return {name: DONE[name] for name in names[: names.index(node)]}
 
 
-def test_a_finished_run_has_the_summary_of_a_local_one(values, leave, folder, webhook, tmp_path):
+def test_a_finished_run_has_the_summary_of_a_local_one(
+    values, leave, folder, webhook, tmp_path, capsys
+):
     warned = {"event": "warning", "text": "3 images were set aside", "time": 101.0}
     leave(DONE, ImageExampleGen={"events": [warned, {"event": "epoch"}]})
     given = {"inputs": {"parameterValues": values}}
@@ -104,6 +106,7 @@ def test_a_finished_run_has_the_summary_of_a_local_one(values, leave, folder, we
     assert "not recorded which images the model that serves has learnt from" in summary.warnings[1]
     (request,) = webhook
     assert (request.body["verdict"], request.body["run_id"]) == ("pushed", folder.name)
+    assert f"report: {folder}/report.html\n" in capsys.readouterr().out
     page = (folder / "report.html").read_text()
     assert "3 images were set aside" in page
     assert "efficientnet-b1" in page

@@ -117,9 +117,11 @@ def test_a_search_chooses_the_backbone_itself():
 def test_a_push_is_recorded_with_its_run_and_what_the_run_was_trained_by():
     told = trained_by(PipelineConfig())
     facts = {"run_id": "compiled", "trained_by": {**told, "code": ""}}
-    given = {"custom_config": json.dumps({"facts": facts, "keep": 10})}
-    found = json.loads(properties(given, epochs="4,3")["custom_config"])
+    card = {"name": "hats", "data": "s3://old"}
+    given = {"custom_config": json.dumps({"facts": facts, "keep": 10, "card": card})}
+    found = json.loads(properties(given, epochs="4,3", data="s3://new")["custom_config"])
     assert found["keep"] == 10
+    assert found["card"] == {"name": "hats", "data": "s3://new"}
     assert found["facts"]["run_id"] == Run.of(RUN).id
     recorded = found["facts"]["trained_by"]
     assert recorded["code"] == told["code"]
