@@ -6,6 +6,7 @@ from components import features
 from components.evaluator.config import EACH, GateConfig, RuleConfig
 from components.evaluator.evidence import least_images
 from components.run_report.parts import DataPart
+from pipeline.data_result import class_counts
 
 _LEAST_OF_A_CLASS = 20  # images to train on; fewer make a class a matter of luck
 _MOST_IMBALANCE = 20.0
@@ -29,15 +30,6 @@ def advice(data: DataPart, gate: GateConfig, small_images: int, image_size: int)
         *_classes(data),
         *_sizes(data, small_images, image_size),
     )
-
-
-def class_counts(data: DataPart) -> dict[str, int]:
-    """Returns the images of each class over all splits, the largest class first."""
-    counts: dict[str, int] = {}
-    for classes in data.images.values():
-        for label, count in classes.items():
-            counts[label] = counts.get(label, 0) + count
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _near_duplicates(data: DataPart) -> Iterator[str]:

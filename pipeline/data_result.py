@@ -1,6 +1,7 @@
 """What `effnet data` found, for people on a terminal and for programs."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -10,7 +11,6 @@ from rich.text import Text
 from components import features
 from components.evaluator.verdict import Record
 from components.run_report.parts import DataPart, LabelIssues, NearDuplicates
-from pipeline.data_advice import class_counts
 from pipeline.summary import EXIT_INPUT, Failure
 from pipeline.terminal import STYLES, duration, printable
 
@@ -19,7 +19,7 @@ _FIRST = 5  # of what is listed
 _LABEL_WIDTH = 32
 _PICTURE = {"jpeg"}
 # Pictures are for the page.
-_PICTURES = {
+_PICTURES: dict[str, Any] = {
     "data": {
         "sample": True,
         "near_duplicates": {"__all__": {"first": _PICTURE, "second": _PICTURE}},
@@ -55,6 +55,15 @@ class DataReport(Record):
     def to_json(self) -> str:
         """Returns one JSON object, without pictures."""
         return self.model_dump_json(indent=2, exclude=_PICTURES)
+
+
+def class_counts(data: DataPart) -> dict[str, int]:
+    """Returns the images of each class over all splits, the largest class first."""
+    counts: dict[str, int] = {}
+    for classes in data.images.values():
+        for label, count in classes.items():
+            counts[label] = counts.get(label, 0) + count
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def print_report(report: DataReport, console: Console) -> None:

@@ -29,6 +29,8 @@ _LIBRARIES = (
     "tensorflow-model-analysis",
     "keras",
     "keras-tuner",
+    "cleanlab",
+    "imagehash",
     "kserve",
     "apache-beam",
     "numpy",

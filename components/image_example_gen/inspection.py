@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from components.image_example_gen import report as reports
 from components.image_example_gen import tfrecords
@@ -21,11 +21,13 @@ from components.run_report.parts import DataPart
 
 _ITEMS_A_CHUNK = 256
 
+T = TypeVar("T")
+
 
 class RunStep(Protocol):
     """Does a named step for each piece of work, in this process or on workers."""
 
-    def __call__(self, name: str, step: Callable[[Any], None], work: list[Any], /) -> None:
+    def __call__(self, name: str, step: Callable[[T], None], work: list[T], /) -> None:
         """Returns when all of it is done."""
 
 
@@ -46,7 +48,7 @@ class Inspection:
     part: DataPart
 
 
-def run_here(name: str, step: Callable[[Any], None], work: list[Any]) -> None:
+def run_here(name: str, step: Callable[[T], None], work: list[T]) -> None:
     """Does the work in this process; the steps use all its cores themselves."""
     for job in work:
         step(job)
@@ -74,7 +76,7 @@ def inspect(
       DataError: if a file of TFRecords is damaged, or a group has images in several official
         splits. What else makes data unusable, `report.refuse_unusable` tells.
     """
-    work = []
+    work: list[tuple[str, str]] = []
     for number, chunk in enumerate(_chunks(_single_items(listing, scratch), _ITEMS_A_CHUNK)):
         path = os.path.join(scratch, f"check-{number:06d}")
         write_items(path, chunk)

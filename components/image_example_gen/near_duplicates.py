@@ -16,8 +16,10 @@ from PIL import Image
 from components import features
 from components.image_example_gen.records import Checked
 
-HASH_BITS = 256
+_HASH_SIDE = 16
+HASH_BITS = _HASH_SIDE**2
 _FLAT = 2.0  # standard deviation, in grey levels, below which a hash tells noise only
+_SAMPLED = 128  # pixels of the shorter side that the hash is made of, at least
 # Of more images that all look the same, each is paired with about this many others.
 _PARTNERS = 32
 _WINDOW = 32  # neighbours that every hash is compared with before it counts how many are alike
@@ -49,9 +51,6 @@ class LookAlikes:
     pairs: tuple[Pair, ...] = ()
 
 
-_SAMPLED = 256  # pixels of the shorter side that the hash is made of, at least
-
-
 def perceptual_hash(pixels: np.ndarray) -> str:
     """Hashes what an image looks like.
 
@@ -64,11 +63,15 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     """
     # So that a big photograph costs no more than a small one; what follows averages.
     step = max(1, min(pixels.shape[:2]) // _SAMPLED)
-    grey = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
-    small = grey.resize((16, 16), Image.Resampling.BOX)
-    if np.asarray(small).std() < _FLAT:
+    # A pixel at a time, in half the time of a byte at a time.
+    whole = np.ascontiguousarray(pixels).view("V3")[::step, ::step, 0]
+    sampled = np.ascontiguousarray(whole).view(np.uint8).reshape(*whole.shape, 3)
+    grey = Image.fromarray(sampled).convert("L")
+    # To what the transform is made of, so that it has no further resizing to do.
+    small = grey.resize((4 * _HASH_SIDE, 4 * _HASH_SIDE), Image.Resampling.BILINEAR)
+    if np.asarray(small.reduce(4)).std() < _FLAT:
         return ""
-    return str(imagehash.phash(grey, hash_size=16))
+    return np.packbits(imagehash.phash(small, _HASH_SIDE).hash).tobytes().hex()
 
 
 def look_alikes(splits: Mapping[str, Sequence[Checked]], max_distance: int | None) -> LookAlikes:
@@ -162,7 +165,7 @@ class _Search:
     def pairs(self) -> np.ndarray:
         """Returns what `find_pairs` returns."""
         first, second = self._ends()
-        distances = self._distances(first, second)
+        distances = _distances(self._words, first, second)
         order = np.argsort(distances, kind="stable")
         return np.stack([first, second, distances], axis=1)[order]
 
@@ -201,9 +204,11 @@ class _Search:
         if other is not None:
             wanted &= other[first] != other[second]
         first, second = order[first[wanted]], order[second[wanted]]
-        near = self._distances(first, second) <= self._max_distance
-        if near.any():
+        # Half of the bits tell nearly all that are apart.
+        for words in (self._words[:, :2], self._words):
+            near = _distances(words, first, second) <= self._max_distance
             first, second = first[near], second[near]
+        if first.size:
             np.add.at(self._partners[1], np.concatenate([first, second]), 1)
             self._new.append(np.minimum(first, second) * self._count + np.maximum(first, second))
 
@@ -213,6 +218,6 @@ class _Search:
     def _ends(self) -> np.ndarray:
         return np.stack(np.divmod(self._found, self._count))
 
-    def _distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        differ = self._words[first] ^ self._words[second]
-        return np.bitwise_count(differ).sum(axis=1, dtype=np.int64)
+
+def _distances(words: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(words[first] ^ words[second]).sum(axis=1, dtype=np.int64)

@@ -4,7 +4,8 @@ import pytest
 
 from components.evaluator.config import GateConfig, RuleConfig
 from components.run_report.parts import DataPart, NearDuplicates, Thumbnail
-from pipeline.data_advice import advice, class_counts
+from pipeline.data_advice import advice
+from pipeline.data_result import class_counts
 
 _GATE = GateConfig()
 

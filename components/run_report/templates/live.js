@@ -1,14 +1,18 @@
 const every = 1000 * Number(document.documentElement.dataset.refresh);
 const focusable = "a[href], summary, [tabindex]";
 function show(page) {
-  const shown = document.querySelector("main");
-  const fresh = page.querySelector("main");
-  const open = [...shown.querySelectorAll("details")].map((one) => one.open);
-  const focused = [...shown.querySelectorAll(focusable)].indexOf(document.activeElement);
-  fresh.querySelectorAll("details").forEach((one, place) => (one.open = open[place] ?? one.open));
-  shown.replaceWith(fresh);
+  let focused = null;
+  for (const fresh of page.querySelectorAll("section")) {
+    const shown = document.getElementById(fresh.id);
+    if (!shown) continue;
+    const open = [...shown.querySelectorAll("details")].map((one) => one.open);
+    fresh.querySelectorAll("details").forEach((one, place) => (one.open = open[place] ?? one.open));
+    const place = [...shown.querySelectorAll(focusable)].indexOf(document.activeElement);
+    focused = fresh.querySelectorAll(focusable)[place] ?? focused;
+  }
+  document.querySelector("main").replaceWith(page.querySelector("main"));
   document.querySelector("nav")?.replaceWith(page.querySelector("nav") ?? "");
-  if (focused >= 0) fresh.querySelectorAll(focusable)[focused]?.focus({ preventScroll: true });
+  focused?.focus({ preventScroll: true });
 }
 async function look() {
   const answer = await fetch(location.href, { cache: "no-store" }).catch(() => null);

@@ -14,8 +14,9 @@ from components.image_example_gen import executor as executor_module
 from components.image_example_gen import inspection as inspection_module
 from components.image_example_gen.config import DataConfig, SplitsConfig
 from components.image_example_gen.executor import Executor
+from components.run_report.parts import DataPart
 from components.store import StoreError, open_store
-from tests import images
+from tests import images, planted
 
 # The image is not used by a local runner; naming one keeps TFX from packing itself for each node.
 BEAM_ARGS = ("--runner=FnApiRunner", "--sdk_container_image=none")
@@ -81,6 +82,13 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(folder))
     return folder
+
+
+def part_in(folder: Path) -> DataPart:
+    """Returns what ingestion left for the report, in its artifact or in the run's folder."""
+    part = DataPart.parse((folder / "report/data.json").read_text())
+    assert part is not None
+    return part
 
 
 def warnings_in(folder: Path) -> str:
@@ -227,6 +235,7 @@ def test_too_many_images_set_aside_end_the_run(tmp_path: Path, events: Path) -> 
     assert "limit of 5.0%" in message
     assert "a/bomb.png: too_many_pixels, 20000 x 20000" in message
     assert "b/scan.tiff" in (events / "rejected.jsonl").read_text()
+    assert {row["id"] for row in part_in(events).rejected} == {"a/bomb.png", "b/scan.tiff"}
     assert not list((tmp_path / "examples").rglob("data_tfrecord*"))
 
 
@@ -265,6 +274,7 @@ def test_a_bucket_gives_what_a_folder_gives(s3: str, tmp_path: Path) -> None:
     remote = run(f"{s3}/data", tmp_path / "remote")
     assert remote.examples == local.examples
     assert remote.rejected == local.rejected
+    assert part_in(tmp_path / "remote/ingestion") == part_in(tmp_path / "local/ingestion")
     assert [row["reason"] for row in remote.rejected] == ["not_an_image"]
 
 
@@ -285,6 +295,9 @@ def test_records_in_a_bucket(s3: str, tmp_path: Path) -> None:
     remote = run(f"{s3}/data", tmp_path / "remote", class_names=["x", "y"])
     assert sum(map(len, remote.examples.values())) == 16
     assert remote.examples == local.examples
+    sample = part_in(tmp_path / "remote" / "ingestion").sample
+    assert len(sample) == 16
+    assert all(image.jpeg for image in sample)
     assert not (tmp_path / "remote" / "ingestion" / "scratch").exists()
 
 
@@ -301,3 +314,50 @@ def test_a_bucket_that_fails_ends_the_run_and_sets_nothing_aside(
     monkeypatch.setattr(type(store), "read_bytes", fail)
     with pytest.raises(Exception, match="connection was lost"):
         run(s3, tmp_path / "out")
+
+
+def test_planted_faults_are_found_and_nothing_else(tmp_path: Path, events: Path) -> None:
+    faults = planted.write(tmp_path / "data")
+    outcome = run(tmp_path / "data", tmp_path)
+    assert {row["id"]: row["reason"] for row in outcome.rejected} == faults.broken
+    part = part_in(tmp_path / "ingestion")
+    assert part == part_in(events)
+    assert set(part.near_duplicate_ids) == faults.duplicates
+    assert (part.across_splits, part.within_splits) == (20, 0)
+    assert "20 pairs of images that look the same lie in different splits" in warnings_in(events)
+    assert {row["id"] for row in part.rejected} == set(faults.broken)
+    assert sum(part.rejected_by_reason.values()) == part.rejected_count == 10
+    assert {split: sum(classes.values()) for split, classes in part.images.items()} == {
+        "train": 180,
+        "val": 70,
+        "test": 70,
+    }
+    for histogram in (part.widths, part.heights, part.file_sizes, part.brightness):
+        assert histogram is not None
+        assert sum(histogram.counts) == 320
+    shown = [image for pair in part.near_duplicates for image in (pair.first, pair.second)]
+    assert [pair.first.split for pair in part.near_duplicates] == ["train"] * 20
+    assert all(image.jpeg for image in (*shown, *part.sample))
+    assert {image.label for image in part.sample} == set(part.images["train"])
+    assert (tmp_path / "ingestion/report/data.json").stat().st_size < 700_000
+
+
+def test_odd_labels_stay_as_they_are(tmp_path: Path) -> None:
+    planted.write(tmp_path / "data", planted.ODD_LABELS)
+    run(tmp_path / "data", tmp_path)
+    part = part_in(tmp_path / "ingestion")
+    assert set(part.images["train"]) == set(planted.ODD_LABELS)
+    assert {image.label for image in part.sample} == set(planted.ODD_LABELS)
+
+
+def test_a_group_mends_what_straddles(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    faults = planted.write(data, planted.ODD_LABELS)
+    group = {id_: first for first, second in faults.duplicates for id_ in (first, second)}
+    lines = (data / "labels.csv").read_text().splitlines()[1:]
+    rows = [line.rpartition(",")[0] for line in lines]
+    grouped = [f"{row},{group.get(row.partition(',')[0], '')}" for row in rows]
+    (data / "labels.csv").write_text("\n".join(["image,label,group", *grouped]))
+    run(data, tmp_path)
+    part = part_in(tmp_path / "ingestion")
+    assert (part.across_splits, part.within_splits) == (0, 20)
