@@ -15,7 +15,7 @@ from components.settings import model_in
 from pipeline import cli
 from pipeline.config import PipelineConfig
 from pipeline.config_reference import default_of
-from pipeline.summary import Summary
+from pipeline.summary import Outcome, Summary
 
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -143,9 +143,12 @@ def _option(option: Any) -> str:
 def _summary() -> Iterator[str]:
     yield "# summary.json\n"
     yield (
-        "What `effnet run --json` prints and every run leaves in its folder, as JSON Schema "
-        "(draft 2020-12) of its fields:\n"
+        "What `effnet run --json` prints, and every run leaves in its folder. Numbers that are "
+        "not finite are null.\n"
     )
+    told = (inspect.getdoc(kind) or "" for kind in (Summary, Outcome))
+    yield from _preformatted("\n".join(text.partition("Attributes:\n")[2] for text in told))
+    yield ""
     schema = Summary.model_json_schema()
     yield "| field | type | default |\n| --- | --- | --- |"
     for name, field in schema["properties"].items():

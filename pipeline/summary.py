@@ -84,22 +84,41 @@ class Failure(Record):
 
 
 class Outcome(Record):
-    """The child's last word, left in the run's folder as its last act."""
+    """The child's last word, left in the run's folder as its last act.
+
+    Attributes:
+        verdict: what the run came to.
+        withheld: why a candidate that passed the gate was refused all the same.
+        retrain: whether it was to train, where it looked first.
+        rules: of the gate; each bound is one.
+        metrics: of the candidate on the test split, with their number (`examples`).
+        baseline: the same of the model that served, on these images.
+        baseline_version: its number, where the run came as far as to copy it.
+        comparison: with the model that serves, image by image.
+        seen: test images that the model that serves has learnt from, if that was recorded.
+        serving: what the candidate did on a real model server.
+        slices: metrics by column=value.
+        images: that were found.
+        pushed_path: of the version that was pushed, or that serves already.
+        backbone: the one that was trained.
+        search: the members that were tried.
+        error: why it failed.
+    """
 
     verdict: Verdict
-    withheld: str | None = None  # why a candidate that passed the gate was refused all the same
-    retrain: Decision | None = None  # whether it was to train, where it looked first
+    withheld: str | None = None
+    retrain: Decision | None = None
     rules: tuple[Rule, ...] = ()
     metrics: dict[str, float | None] = Field(default_factory=dict)
-    baseline: dict[str, float | None] | None = None  # of the model that served, on these images
-    baseline_version: int | None = None  # its number, where the run came as far as to copy it
-    comparison: Comparison | None = None  # with the model that serves, image by image
-    seen: int | None = None  # test images that the model that serves has learnt from, if recorded
-    serving: ServingReport | None = None  # by the candidate on a real model server
+    baseline: dict[str, float | None] | None = None
+    baseline_version: int | None = None
+    comparison: Comparison | None = None
+    seen: int | None = None
+    serving: ServingReport | None = None
     slices: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: Images = Images()
     pushed_path: str | None = None
-    backbone: str | None = None  # the one that was trained; null before that
+    backbone: str | None = None
     search: Search | None = None
     error: Failure | None = None
 
@@ -134,10 +153,19 @@ class Outcome(Record):
 
 
 class Summary(Outcome):
-    """The outcome with what the command itself knows of the run; written as summary.json."""
+    """The outcome with what the command itself knows of the run; written as summary.json.
+
+    Attributes:
+        run_id: names the run's folder.
+        kubeflow_run: the id that Kubeflow gave it, if it ran there.
+        data: where the images were, as it was asked.
+        seconds: by node, and in all (`total`).
+        versions: of the libraries.
+        warnings: what a person should look at.
+    """
 
     run_id: str
-    kubeflow_run: str | None = None  # the id that Kubeflow gave it, if it ran there
+    kubeflow_run: str | None = None
     data: str
     seconds: dict[str, float]
     versions: dict[str, str] = Field(default_factory=library_versions)

@@ -1,5 +1,6 @@
 """The documentation builds, leads nowhere that isn't there, and shows what the code takes."""
 
+import contextlib
 import re
 import shlex
 import subprocess
@@ -7,15 +8,19 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import typer
 import yaml
+from axe_playwright_python.base import AXE_SCRIPT
 from markdown.extensions.toc import slugify
+from playwright.sync_api import Browser
 
 from pipeline import cli
 from pipeline.config import PipelineConfig
+from tests.pages.browser import AXE_AT, AXE_OPTIONS, HEIGHT, address
 
 ROOT = Path(__file__).parents[2]
 FRONT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -72,6 +77,20 @@ def test_the_reference_tells_every_setting_command_and_field(site: Path) -> None
     for words in leaf_commands():
         assert f"effnet {' '.join(words)}" in commands
     assert "withheld" in told("summary.html")
+
+
+@pytest.mark.parametrize(("width", "scheme"), AXE_AT)
+def test_the_site_is_accessible(site: Path, browser: Browser, width: int, scheme: Any) -> None:
+    context = browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+    with contextlib.closing(context):
+        page = context.new_page()
+        for name in ("index", "gate", "how-to/add-a-component", "reference/commands"):
+            page.goto(address(site / f"{name}.html"))
+            page.wait_for_function("document.readyState === 'complete'")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            page.evaluate(AXE_SCRIPT)
+            found = page.evaluate("options => axe.run(options)", AXE_OPTIONS)
+            assert [rule["id"] for rule in found["violations"]] == [], name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
