@@ -1,4 +1,4 @@
-"""What is started once for all tests: an object store of each kind, and a browser."""
+"""What tests share: an object store of each kind, started once, and a browser."""
 
 import os
 import shutil
@@ -54,9 +54,13 @@ def address(request: pytest.FixtureRequest) -> str:
     return f"{place}/folder"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """Headless Chromium; only where CI is not set may it be missing."""
+    """Headless Chromium; only where CI is not set may it be missing.
+
+    Each module has its own: while one is there, its event loop counts as running in this thread,
+    so that no test after it could call asyncio.run.
+    """
     found = shutil.which("chromium")
     if found is None:
         text = "no Chromium to look at the pages with: apt-get install chromium"
