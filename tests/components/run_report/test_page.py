@@ -135,6 +135,18 @@ def test_labels_stand_in_figures_as_they_are(odd_pages):
         assert label in text
 
 
+def test_labels_that_may_be_wrong_are_to_be_looked_at():
+    def told(count):
+        issues = report_facts.label_issues(report_facts.LABELS, count)
+        data = report_facts.data().model_copy(update={"label_issues": issues})
+        return Page(page.render_data(data, "Data")).text
+
+    assert "4 of 400 labels may be wrong" in told(4)
+    assert "Look at them before you change any" in told(4)
+    assert "0 of 400 labels may be wrong" in told(0)
+    assert "Look at them" not in told(0)
+
+
 def test_a_label_that_looks_like_a_style_stays_as_it_is():
     label = "font-family: #010b0c; A"
     other = report_facts.data((label, "hat"), seed=1)
