@@ -116,7 +116,7 @@ def _copies(data: DataPart) -> Iterator[Text]:
         yield _text(f"copies     {data.copies} images are there several times{dropped}")
     if data.contradictory_count:
         yield _text(
-            f"labels     {data.contradictory_count} images have contradictory labels",
+            f"labels     contradictory for the same content, {data.contradictory_count} times",
             STYLES["warning"],
         )
         for row in data.contradictory[:_FIRST]:
