@@ -227,3 +227,14 @@ def test_the_history_names_runs_and_what_serves():
     assert "1,200 older runs" in found.text
     assert [one["href"] for one in found.all("a")].count("runs/29/report.html") == 1
     assert "No run yet" in page.render_history(History(title="clothes"))
+
+
+def test_accuracy_over_time_says_from_when_to_when():
+    rows = tuple(
+        HistoryRow(run_id=day, verdict="pushed", started=f"2026-11-{day} 03:00 UTC", accuracy=0.9)
+        for day in ("24", "17", "10")
+    )
+    (figure,) = re.findall(
+        r"<svg.*?</svg>", page.render_history(History(title="runs", rows=rows)), re.DOTALL
+    )
+    assert re.findall(r">(2026-11-\d\d)<", figure) == ["2026-11-10", "2026-11-24"]
