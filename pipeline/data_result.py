@@ -146,7 +146,7 @@ def _pair(pair: NearDuplicates) -> str:
 
 def _issues(issues: LabelIssues) -> Iterator[Text]:
     yield _text(
-        f"labels     {issues.count} of {issues.judged} are likely wrong, by {issues.method}",
+        f"labels     {issues.count} of {issues.judged} may be wrong, by {issues.method}",
         STYLES["warning"] if issues.count else "",
     )
     for issue in issues.shown[:_FIRST]:

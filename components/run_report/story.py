@@ -1,6 +1,6 @@
 """What a run's page says first: why it came out so, and the numbers that stand for it."""
 
-from components.evaluator.verdict import Rule
+from components.evaluator.verdict import Comparison, Rule
 from components.run_report import wording
 from components.run_report.facts import Node, RunReport
 
@@ -33,7 +33,8 @@ def why(report: RunReport) -> str:
     if summary.serving is not None and not summary.serving.passed:
         unmet = [rule for rule in summary.serving.rules if not rule.passed]
         return f"It met the gate, but not the check on a real server: {_what(unmet)}."
-    return f"All {len(summary.rules)} bounds of the gate were met.{_against(report)}"
+    met = f"All {len(summary.rules)} bounds" if len(summary.rules) > 1 else "The bound"
+    return f"{met} of the gate {'were' if len(summary.rules) > 1 else 'was'} met.{_against(report)}"
 
 
 def _what(rules: list[Rule]) -> str:
@@ -46,7 +47,8 @@ def _unmet(rule: Rule) -> str:
     of = f" of {rule.slice}" if rule.slice else ""
     if rule.value is None:
         return f"{rule.metric}{of}: {rule.reason or 'no value'}"
-    return f"{rule.metric}{of} is {wording.number(rule.value)}, asked for {rule.bound}"
+    asked = "" if rule.bound is None else f", asked for {rule.bound}"
+    return f"{rule.metric}{of} is {wording.measured(rule)}{asked}"
 
 
 def _against(report: RunReport) -> str:
@@ -76,18 +78,22 @@ def key_figures(report: RunReport) -> list[tuple[str, str, str]]:
 
 def _figures(report: RunReport) -> list[tuple[str, str, str]]:
     summary, judged = report.summary, report.evaluation
-    accuracy = judged.accuracy if judged else summary.metrics.get("accuracy")
+    accuracy = judged.accuracy if judged and judged.images else summary.metrics.get("accuracy")
     interval = judged.accuracy_interval if judged else None
     against, server = summary.comparison, summary.serving
     images = [summary.images.get(split) for split in ("train", "val", "test")]
     counted = [number for number in images if number is not None]
     latency = server.latency if server else None
     return [
-        ("Accuracy", wording.share(accuracy), wording.interval(interval) if interval else ""),
+        (
+            "Accuracy",
+            wording.share(accuracy),
+            f"95 %: {wording.interval(interval)}" if interval else "",
+        ),
         (
             "Against what served",
             wording.points(against.difference if against else None),
-            f"points, {wording.pointed(against.interval)}" if against else "",
+            f"points{_confidence(against)}" if against else "",
         ),
         ("Answer, 95th percentile", f"{latency.p95_ms:.0f} ms" if latency else wording.NONE, ""),
         (
@@ -97,6 +103,10 @@ def _figures(report: RunReport) -> list[tuple[str, str, str]]:
         ),
         ("Took", wording.duration(summary.seconds.get("total")), ""),
     ]
+
+
+def _confidence(found: Comparison) -> str:
+    return "" if found.interval is None else f", 95 %: {wording.pointed(found.interval)}"
 
 
 def made(report: RunReport) -> list[tuple[str, str]]:

@@ -87,13 +87,19 @@ def _inline(text: str, name: str, title: str, description: str) -> Markup:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", body)
-    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var({variable})")
+    body = re.sub(r"<[^>]+>", lambda tag: _themed(tag[0]), body)
     head = (
         f'<svg class="figure" {view.group() if view else ""} role="img" '
         f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}'
         f'</title><desc id="{name}-desc">{escape(description)}</desc>'
     )
     return Markup(head + re.sub(r"\n\s*", "\n", body))
+
+
+def _themed(tag: str) -> str:
+    """The page's font and colours in a tag; the text between tags stays as it is."""
+    tag = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    for colour, variable in _VARIABLES.items():
+        tag = tag.replace(colour, f"var({variable})")
+    return tag

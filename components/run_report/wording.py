@@ -1,5 +1,6 @@
 """Numbers and verdicts as people read them."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -34,8 +35,16 @@ def _shown(character: str) -> str:
 
 
 def share(value: float | None, digits: int = 1) -> str:
-    """0.8853 as 88.5 %."""
-    return NONE if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+    """0.8853 as 88.5 %; only nothing is 0.0 %, and only all is 100.0 %."""
+    if value is None:
+        return NONE
+    least, shown = 10**-digits, round(100 * value, digits)
+    sign = ""
+    if value > 0 and shown < least:
+        sign, shown = "< ", least
+    elif value < 1 and shown > 100 - least:
+        sign, shown = "> ", 100 - least
+    return f"{sign}{shown:.{digits}f}\N{NO-BREAK SPACE}%".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def points(value: float | None) -> str:
@@ -44,12 +53,32 @@ def points(value: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A measure: whole numbers with their thousands apart, others rounded."""
+    """A measure: whole numbers with their thousands apart, others rounded, but never to 0."""
     if value is None:
         return NONE
     if float(value).is_integer() and abs(value) >= 2:
         return count(int(value))
-    return f"{value:.{min(digits, 2) if abs(value) >= 2 else digits}f}".replace("-", _MINUS)
+    if 0 < abs(value) < 0.5 * 10**-digits:
+        return f"{value:.1e}".replace("-", _MINUS)
+    return f"{value:,.{min(digits, 2) if abs(value) >= 2 else digits}f}".replace("-", _MINUS)
+
+
+def measured(rule: Rule) -> str:
+    """A rule's value, with as many digits as tell it from a bound that it does not meet."""
+    if rule.value is None or rule.passed:
+        return number(rule.value)
+    edge = re.search(r"-?\d+(?:\.\d+)?(?:e-?\d+)?$", str(rule.bound))
+    digits = 2 if abs(rule.value) >= 2 else 4
+    if edge is not None and round(rule.value, digits) == float(edge[0]) != rule.value:
+        return f"{rule.value:.9g}".replace("-", _MINUS)
+    return number(rule.value)
+
+
+def signed(bounds: tuple[float, float] | None) -> str:
+    """Two differences of a measure as -0.0041 to +0.0213."""
+    if bounds is None:
+        return NONE
+    return " to ".join(f"{bound:+.4f}" for bound in bounds).replace("-", _MINUS)
 
 
 def count(value: int | None) -> str:
@@ -130,5 +159,8 @@ def tenths(images: int, total: int) -> int:
 
 FILTERS = {
     function.__name__: function
-    for function in (count, duration, interval, number, pointed, points, share, sign, verdict)
+    for function in (
+        *(count, duration, interval, measured, number, pointed, points, share, sign, signed),
+        verdict,
+    )
 }

@@ -70,7 +70,7 @@ def test_a_person_reads_what_matters_even_on_a_narrow_terminal() -> None:
         "  4.png: empty_file, the file is empty\n  and 2 more",
         "look alike 7 pairs: 1 across splits, 6 within",
         "  2.jpg (train) | 3.jpg (test)\n",
-        "labels     1 of 48 are likely wrong, by hats version 1",
+        "labels     1 of 48 may be wrong, by hats version 1",
         "  1.jpg: hat (0.01), rather dress (0.98)",
         "look at: look here",
         "page: /tmp/effnet-data.html",

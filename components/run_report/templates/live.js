@@ -1,7 +1,8 @@
 const every = 1000 * Number(document.documentElement.dataset.refresh);
 const focusable = "a[href], summary, [tabindex]";
 function show(page) {
-  let focused = null;
+  const link = document.activeElement?.closest("nav a")?.getAttribute("href");
+  let focused = link ? page.querySelector(`nav a[href="${link}"]`) : null;
   for (const fresh of page.querySelectorAll("section")) {
     const shown = document.getElementById(fresh.id);
     if (!shown) continue;
@@ -10,8 +11,8 @@ function show(page) {
     const place = [...shown.querySelectorAll(focusable)].indexOf(document.activeElement);
     focused = fresh.querySelectorAll(focusable)[place] ?? focused;
   }
-  document.querySelector("main").replaceWith(page.querySelector("main"));
-  document.querySelector("nav")?.replaceWith(page.querySelector("nav") ?? "");
+  document.title = page.title;
+  document.querySelector(".layout").replaceWith(page.querySelector(".layout"));
   focused?.focus({ preventScroll: true });
 }
 async function look() {

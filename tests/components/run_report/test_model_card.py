@@ -91,7 +91,7 @@ def test_has_the_headings_of_model_cards_and_the_figures():
             image_size=224,
             parameters=3_400_000,
             trained_parameters=2_000_000,
-            label_issues=LabelIssues(judged=120, count=7, method="by folds"),
+            label_issues=LabelIssues(judged=120, count=7, method="five folds"),
         ),
         evaluation=EvaluationPart(
             images=60,
@@ -133,18 +133,20 @@ def test_has_the_headings_of_model_cards_and_the_figures():
         "pretrained on ImageNet (Apache-2.0)",
         "| accuracy | 0.9000 | 79.9 to 95.3 % |",
         "| auc | \N{EN DASH} |",
-        "| expected calibration error | 0.0312 |",
+        "| expected_calibration_error | 0.0312 |",
         "90.0 % against 85.0 %, a difference of +5.0 points (95 %: -1.0 to +11.0)",
         "| hat | 30 | 80.0 % | 90.0 % |",
         "every class and by maker",
         "**Weak:** 50.0 % of 20 test images with maker jones.",
-        "7 of 120 images of train and val likely have a wrong one",
+        "7 of 120 images of train and val may have a wrong one, by five folds",
         "p99 41.5 ms",
         "| top_blocks (5) | 2 | 2 | 0.0003 | adamw |",
         "seed 3",
     ):
         assert told in text, told
     assert render(full) == text
+    measured = replace(full, metrics={**full.metrics, "expected_calibration_error": 0.0312})
+    assert render(measured).count("calibration") == 1
 
 
 def test_without_the_parts_it_tells_what_is_known():

@@ -8,7 +8,15 @@ import pytest
 
 from components.evaluator.verdict import Rule
 from components.run_report import page
-from components.run_report.facts import Failure, History, HistoryRow, Node, RunReport, RunSummary
+from components.run_report.facts import (
+    Before,
+    Failure,
+    History,
+    HistoryRow,
+    Node,
+    RunReport,
+    RunSummary,
+)
 from tests import report_facts
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -125,6 +133,21 @@ def test_labels_stand_in_figures_as_they_are(odd_pages):
         "<script>alert(1)</scrip",
     ):
         assert label in text
+
+
+def test_a_label_that_looks_like_a_style_stays_as_it_is():
+    label = "font-family: #010b0c; A"
+    other = report_facts.data((label, "hat"), seed=1)
+    before = Before(run_id="before", data=other)
+    report = RunReport(run_id="one", data=report_facts.data((label, "hat")), before=before)
+    figure = re.search(r"<svg[^>]*class-shifts.*?</svg>", page.render(report), re.DOTALL)
+    assert label in Page(figure.group()).text
+
+
+def test_a_differences_interval_is_in_the_units_of_its_measure():
+    rule = Rule(metric="log_loss", value=0.3, bound="<= 0.1", passed=False, interval=(-0.1, 0.2))
+    text = Page(page.render(RunReport(run_id="one", summary=RunSummary(rules=(rule,))))).text
+    assert "\N{MINUS SIGN}0.1000 to +0.2000" in text
 
 
 def test_every_picture_and_figure_has_words(pages):
