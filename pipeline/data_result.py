@@ -114,9 +114,10 @@ def _copies(data: DataPart) -> Iterator[Text]:
     if data.copies:
         dropped = f", {data.dropped} dropped from a lesser split" if data.dropped else ""
         yield _text(f"copies     {data.copies} images are there several times{dropped}")
-    if data.contradictory_count:
+    if count := data.contradictory_count:
+        have = "content has" if count == 1 else "contents have"
         yield _text(
-            f"labels     {data.contradictory_count} images have contradictory labels",
+            f"labels     {count} {have} contradictory ones",
             STYLES["warning"],
         )
         for row in data.contradictory[:_FIRST]:

@@ -21,10 +21,12 @@ from components.errors import InputError, OutputError
 from components.features import EXTRA
 from components.model_versions import CARD_FACT, AnyVersion, ModelVersions
 from components.settings import nearest
-from components.store import is_remote
+from components.store import is_remote, open_store
 from pipeline.cli_parts import ConfigOption, OutputOption, errors_told
+from pipeline.layout import INDEX_FILE
 from pipeline.lock import usable
 from pipeline.models_cluster import bring, service_of
+from pipeline.run_pages import write_pages
 from pipeline.served import Served, served_at
 from pipeline.terminal import STYLES, make_console, make_display, printable
 
@@ -215,10 +217,17 @@ def _switch(
             version = switch(versions)
         _note(f"version {version.number} serves now, {version.address}; {_who_follows(version)}")
         _note_hold(versions)
+        _tell_page(place.address)
     again = ["effnet", "models", "promote", str(version.number)]
     again += ["--output", place.address, "--model", name]
     again += [] if config is None else ["--config", str(config)]
     bring(find, version, shlex.join(again), _note)
+
+
+def _tell_page(output: str) -> None:
+    """Has the page of all runs say what serves now, if there is such a page."""
+    if INDEX_FILE in open_store(output).names():
+        write_pages(output, None, _note)
 
 
 def _who_follows(version: AnyVersion) -> str:

@@ -172,4 +172,5 @@ def _lineage(files: RunFiles, summary: Summary | None) -> Iterator[tuple[str, st
     model = files.setting("serving", "model_name")
     for now in serving_now(files.output.address):
         if now.model == model:
-            yield "Serves now", str(now)
+            # A page that lies there grows old.
+            yield "Serving when this was written", str(now)

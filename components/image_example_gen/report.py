@@ -143,7 +143,8 @@ def warnings(report: Report) -> Iterator[str]:
             for same in report["contradictory_labels"][:_SHOWN]
         )
         count = len(report["contradictory_labels"])
-        yield f"{count} images have contradictory labels: {shown}"
+        have = "content has" if count == 1 else "contents have"
+        yield f"{count} {have} contradictory labels: {shown}"
     if dropped := sum(len(same["dropped"]) for same in report["copies"]):
         yield (
             f"{dropped} images were dropped because a copy of them is in a split that judges "

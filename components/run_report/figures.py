@@ -197,6 +197,7 @@ def class_shifts(rows: Sequence[ClassShift]) -> Markup:
 def history(rows: Sequence[HistoryRow]) -> Markup:
     """Accuracy with its interval by run, the oldest on the left."""
     known = [row for row in reversed(rows) if row.accuracy is not None]
+    ends = sorted({0, len(known) - 1})
 
     def fill(axes: Axes) -> None:
         for place, row in enumerate(known):
@@ -217,7 +218,8 @@ def history(rows: Sequence[HistoryRow]) -> Markup:
                 color=colour,
                 label="refused" if not good else "not refused",
             )
-        axes.set(xlabel="runs, the newest on the right", ylabel="accuracy, %", xticks=[])
+        axes.set(xlabel="runs, the newest on the right", ylabel="accuracy, %")
+        axes.set_xticks(ends, [(known[place].started or "")[:10] for place in ends])
         axes.legend()
 
     return draw(

@@ -27,7 +27,7 @@ FRONT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 DOCUMENTS = [*FRONT, ROOT / "kubeflow/README.md", *PAGES]
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # A fenced block of another kind of YAML begins with this comment.
 OTHER_YAML = "# not a configuration of effnet"
 

@@ -358,6 +358,7 @@ def test_a_person_goes_back(project: Project) -> None:
     done = CliRunner().invoke(cli.app, ["models", "rollback", *where])
     assert done.exit_code == 0, done.output
     assert serving_number(project) == 3
+    assert "Serving now: <bdi>classifier version 3," in project.output.index.read_text("utf-8")
 
 
 @pytest.mark.usefixtures("first_run")

@@ -124,6 +124,16 @@ def test_a_damaged_record_is_told_beside_the_other_versions(effnet, two, content
     assert effnet("rollback").exit_code == 0, "going back needs no record"
 
 
+def test_the_page_of_all_runs_says_what_serves_after_a_switch(effnet, two, output):
+    assert effnet("rollback").exit_code == 0
+    assert not output.index.exists(), "a page is made by runs and by effnet report"
+    output.index.write_text("Serving now: classifier version 2")
+    assert effnet("promote", "2").exit_code == 0
+    assert f"classifier version 2, by run {RUNS[2]}" in output.index.read_text()
+    assert effnet("rollback").exit_code == 0
+    assert f"classifier version 1, by run {RUNS[1]}" in output.index.read_text()
+
+
 def test_going_back_forth_and_releasing_are_told(effnet, two):
     back = effnet("rollback")
     assert back.exit_code == 0

@@ -33,7 +33,7 @@ def test_a_finished_run_tells_what_came_of_it_and_what_to_do(output, left_run, r
         ("Run", run.id),
         ("Served before", "version 4"),
         ("Pushed to", str(output.serving("classifier") / "5")),
-        ("Serves now", f"classifier version 5, by run {run.id}"),
+        ("Serving when this was written", f"classifier version 5, by run {run.id}"),
     )
     assert [link.href for link in report.links] == ["../../index.html"]
 

@@ -179,7 +179,7 @@ def test_official_splits_drop_copies_from_train(tmp_path: Path, events: Path) ->
         {"ids": ["test/a/0200.jpg", "train/b/leak.jpg"], "labels": ["a", "b"]}
     ]
     warned = warnings_in(events)
-    assert "contradictory labels: test/a/0200.jpg" in warned
+    assert "1 content has contradictory labels: test/a/0200.jpg" in warned
     assert "1 images were dropped" in warned
 
 

@@ -189,6 +189,22 @@ def test_many_classes_and_images_stay_a_small_page():
     assert all(label in found.text for label in labels)
 
 
+def test_a_bound_for_each_of_many_classes_buries_nothing():
+    slices = [f"label=class {number:03}" for number in range(500)]
+    rules = tuple(
+        Rule(metric="recall", slice=one, value=0.5, bound=">= 0.4", passed=place < 499)
+        for place, one in enumerate(slices)
+    )
+    measures = {one: {"accuracy": 0.5} for one in slices}
+    summary = RunSummary(verdict="refused", rules=rules, slices=measures)
+    text = page.render(RunReport(run_id="one", summary=summary))
+    gate, _, rest = Page(text).text.partition("The other 460 bounds")
+    assert gate.count("label=class") == 41  # with the sentence at the top
+    assert gate.index("label=class 499") < gate.index("label=class 000")
+    assert "260 more are in the run's summary.json" in rest
+    assert "280 more are in the run's summary.json" in rest
+
+
 def test_a_failed_run_shows_the_error_and_what_is_known_up_to_there():
     report = RunReport(
         run_id="20261124-114956-491c",
@@ -246,3 +262,14 @@ def test_the_history_names_runs_and_what_serves():
     assert "1,200 older runs" in found.text
     assert [one["href"] for one in found.all("a")].count("runs/29/report.html") == 1
     assert "No run yet" in page.render_history(History(title="clothes"))
+
+
+def test_accuracy_over_time_says_from_when_to_when():
+    rows = tuple(
+        HistoryRow(run_id=day, verdict="pushed", started=f"2026-11-{day} 03:00 UTC", accuracy=0.9)
+        for day in ("24", "17", "10")
+    )
+    (figure,) = re.findall(
+        r"<svg.*?</svg>", page.render_history(History(title="runs", rows=rows)), re.DOTALL
+    )
+    assert re.findall(r">(2026-11-\d\d)<", figure) == ["2026-11-10", "2026-11-24"]
