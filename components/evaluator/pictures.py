@@ -12,7 +12,7 @@ from PIL import Image
 
 from components import features
 from components.run_report.label_issues import with_pictures
-from components.run_report.parts import Answer, EvaluationPart
+from components.run_report.parts import Answer, EvaluationPart, tried
 from components.run_report.thumbnails import thumbnail, thumbnail_of
 
 _COLORS = colormaps["inferno"]
@@ -35,7 +35,12 @@ def with_images(part: EvaluationPart, split: Sequence[str], model: Path) -> Eval
         jpegs[image_id] = thumbnail_of(contents)
         if image_id in to_explain:
             files[image_id] = contents
-    maps = _heat_maps(model, files, jpegs)
+    nothing: dict[str, str] = {}
+    maps = tried(
+        "the report lacks what spoke for answers",
+        lambda: _heat_maps(model, files, jpegs),
+        nothing,
+    )
 
     def pictured(answers: Sequence[Answer], maps: dict[str, str]) -> tuple[Answer, ...]:
         return tuple(
