@@ -51,6 +51,11 @@ def test_what_was_cropped_away_is_dark():
     assert found[:, 30:66].min() > 100
 
 
+def test_a_line_of_pixels_takes_no_room() -> None:
+    """As wide as high once it is padded: 6 million times its height."""
+    assert laid_over((128, 1), [-3e6, 0, 3e6, 1]).shape == (1, 128)
+
+
 def test_images_are_shown_although_nothing_can_explain_them(tmp_path, monkeypatch):
     monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(tmp_path))
     png = tf.io.encode_png(np.zeros((8, 8, 3), np.uint8)).numpy()
