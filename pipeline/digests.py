@@ -18,7 +18,9 @@ from pipeline.summary import library_versions
 _SHARED = ("components.features", "components.image_ops")  # what training and serving share
 # What every part of the pipeline goes by.
 CONTRACT = (*_SHARED, "components.model_versions")
-TOLD = ("components.run_report.label_issues", "components.run_report.parts")  # for the report
+_REPORT = "components.run_report"
+# For the report, by nodes that look at labels.
+TOLD = (f"{_REPORT}.label_issues", f"{_REPORT}.parts", f"{_REPORT}.thumbnails")
 TRAINING = ("trainer", "components.tuner", *TOLD, *CONTRACT)
 
 

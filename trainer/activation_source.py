@@ -81,7 +81,11 @@ class ActivationSource:
         """
         index = self._val if split == features.VAL else self._train
         judges = split == features.VAL
-        cached = [found for key, found in self._cached.items() if (key == _VAL) == judges]
+        # What is cached after a stage that trained everything is of other weights.
+        unchanged = all(stage.train != "all" for stage in self._config.stages)
+        cached = [
+            found for key, found in self._cached.items() if (key == _VAL) == judges and unchanged
+        ]
         batches: Iterable[tuple[np.ndarray, np.ndarray]]
         if not cached:
             part = FrozenPart(pretrained.lower(0))

@@ -20,11 +20,13 @@ _FOLDS = 5
 # too sure, in proportion to the mean loss, so that it means the same for any number of images.
 _STRENGTH = 30.0
 _COMPONENTS = 128
-_METHOD = "a linear classifier on the features of the pretrained backbone, five-fold"
+_METHOD = "a linear classifier on the features of {backbone}, five-fold"
 _SPLITS = (features.TRAIN, features.VAL)
 
 
-def find(data: Data, source: ActivationSource, pretrained: Classifier) -> LabelIssues:
+def find(
+    data: Data, source: ActivationSource, pretrained: Classifier, *, warm: bool = False
+) -> LabelIssues:
     """Looks for images of train and val whose label is likely wrong.
 
     The trained network has learnt the wrong labels, too. What judges an image here has not seen
@@ -35,7 +37,10 @@ def find(data: Data, source: ActivationSource, pretrained: Classifier) -> LabelI
         data: that was trained on.
         source: of the training, whose cached activations are used where they still hold.
         pretrained: the network as it was before the first stage.
+        warm: whether that is the model which served before: where it has learnt from the same
+            images, fewer wrong labels are found.
     """
+    backbone = "the model that served before" if warm else "the pretrained backbone"
     rows = {split: _sample(data, split) for split in _SPLITS}
     pooled = [source.pooled(split, rows[split], pretrained) for split in _SPLITS]
     indices = {features.TRAIN: data.train, features.VAL: data.val}
@@ -46,7 +51,7 @@ def find(data: Data, source: ActivationSource, pretrained: Classifier) -> LabelI
         [data.labels[label] for label in labels],
         out_of_sample(np.concatenate(pooled), labels, len(data.labels)),
         data.labels,
-        method=_METHOD,
+        method=_METHOD.format(backbone=backbone),
         splits=[split for split, _, _ in chosen],
     )
 

@@ -1,18 +1,21 @@
 """What a training leaves for the report of the run."""
 
-import base64
-import io
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
-from absl import logging
-from PIL import Image
 
-from components import features, run_events
+from components import features
 from components.run_report.label_issues import with_pictures
-from components.run_report.parts import Augmented, Curve, LabelIssues, Thumbnail, TrainingPart
+from components.run_report.parts import (
+    Augmented,
+    Curve,
+    LabelIssues,
+    Thumbnail,
+    TrainingPart,
+    tried,
+)
+from components.run_report.thumbnails import thumbnail
 from trainer import label_check
 from trainer.activation_cache import FIRST_RANDOM_VIEW, one_hot, view_seeds
 from trainer.augmentation import Augmenter
@@ -22,12 +25,8 @@ from trainer.results import StageResult
 from trainer.task import Data
 from trainer.training import Trained, build_classifier
 
-_SIDE = 128  # pixels
 _IMAGES, _VARIANTS = 4, 5
 _BATCH = 32
-_QUALITY = 80
-
-T = TypeVar("T")
 
 
 def training_part(
@@ -51,20 +50,17 @@ def training_part(
         parameters=network.count_params(),
         trained_parameters=sum(int(np.prod(v.shape)) for v in network.trainable_variables),
         curves=tuple(_curve(result) for result in trained.results),
-        augmentation=_tried("what augmentation does", lambda: _augmentation(data, config), nothing),
-        label_issues=_tried(
-            "likely label errors", lambda: _label_issues(trained, data, config, base_model), None
+        augmentation=tried(
+            "the report lacks what augmentation does",
+            lambda: _augmentation(data, config),
+            nothing,
+        ),
+        label_issues=tried(
+            "the report lacks likely label errors",
+            lambda: _label_issues(trained, data, config, base_model),
+            None,
         ),
     )
-
-
-def _tried(what: str, make: Callable[[], T], otherwise: T) -> T:
-    try:
-        return make()
-    except Exception as error:
-        logging.exception("the report lacks %s", what)
-        run_events.warn(f"the report lacks {what}: {type(error).__name__}: {error}")
-        return otherwise
 
 
 def _curve(result: StageResult) -> Curve:
@@ -98,9 +94,9 @@ def _augmentation(data: Data, config: TrainConfig) -> tuple[Augmented, ...]:
                 id=data.train.ids[row].decode(),
                 label=data.labels[data.train.labels[row]],
                 split=features.TRAIN,
-                jpeg=thumbnail(image),
+                jpeg=_jpeg(image),
             ),
-            variants=tuple(thumbnail(variant[number]) for variant in variants),
+            variants=tuple(_jpeg(variant[number]) for variant in variants),
         )
         for number, (row, image) in enumerate(zip(rows, images, strict=True))
     )
@@ -141,7 +137,7 @@ def _label_issues(
     keras.utils.set_random_seed(config.seed)
     size = data.train.image_size
     pretrained = build_classifier(data.labels, config, size, begin_from, again=True)
-    issues = label_check.find(data, trained.source, pretrained)
+    issues = label_check.find(data, trained.source, pretrained, warm=bool(begin_from))
     return with_pictures(issues, _pictures(data, [issue.image.id for issue in issues.shown]))
 
 
@@ -152,18 +148,10 @@ def _pictures(data: Data, ids: Iterable[str]) -> dict[str, str]:
     for index in (data.train, data.val):
         rows = np.flatnonzero(np.isin(index.ids, wanted))
         for row, image in zip(rows, _images(index, rows), strict=True):
-            found[index.ids[row].decode()] = thumbnail(image)
+            found[index.ids[row].decode()] = _jpeg(image)
     return found
 
 
-def thumbnail(image: np.ndarray) -> str:
-    """Returns a JPEG of 128 pixels a side or less, in base64.
-
-    Args:
-        image: [size, size, 3], RGB in [0, 255], any number type.
-    """
-    picture = Image.fromarray(np.round(image).astype(np.uint8))
-    picture.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+def _jpeg(image: np.ndarray) -> str:
+    """A thumbnail of pixels [size, size, 3] in [0, 255], of any number type."""
+    return thumbnail(np.round(image).astype(np.uint8))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components import features
+from components.run_report.parts import tried
 from trainer.checkpoints import checkpoint_at
 from trainer.config import TrainConfig
 from trainer.devices import Replicas, is_chief, make_strategy
@@ -46,7 +47,13 @@ def run_fn(fn_args: Any) -> None:
     module = ServingModule(network, data.labels, data.train.image_size, task.transform.resize)
     export(module, fn_args.serving_model_dir)
     _write_facts(Path(fn_args.serving_model_dir), _facts(trained, task.config, data))
-    training_part(trained, data, task.config, task.base_model).leave(fn_args.model_run_dir)
+    tried(
+        "the report lacks the training",
+        lambda: training_part(trained, data, task.config, task.base_model).leave(
+            fn_args.model_run_dir
+        ),
+        None,
+    )
     checkpoint.clear()
 
 

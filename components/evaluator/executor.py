@@ -17,10 +17,11 @@ from components.evaluator.config import GateConfig
 from components.evaluator.evaluation_part import evaluation_part
 from components.evaluator.extractors import NAME
 from components.evaluator.pictures import with_images
-from components.evaluator.predictions import read_predictions, recording
+from components.evaluator.predictions import Predictions, read_predictions, recording
 from components.evaluator.rules import judge
 from components.evaluator.verdict import FILE, Verdict
 from components.model_versions import model_digest, read_training
+from components.run_report.parts import EvaluationPart, tried
 from components.serving_baseline.executor import DIGEST_PROPERTY, has_model
 
 GATE_CONFIG = "gate_config"
@@ -60,8 +61,19 @@ class Executor(tfx_executor.Executor):
         test = artifact_utils.get_split_uris(
             inputs[standard_component_specs.EXAMPLES_KEY], features.TEST
         )
-        with_images(evaluation_part(predictions), test, _path(inputs, _MODEL)).leave(evaluation)
+        tried(
+            "the report lacks the answers to the test images",
+            lambda: _part(predictions, test, _path(inputs, _MODEL)).leave(evaluation),
+            None,
+        )
         _bless(verdict, output_dict)
+
+
+def _part(predictions: Predictions, test: list[str], model: Path) -> EvaluationPart:
+    part = evaluation_part(predictions)
+    return tried(
+        "the report lacks pictures of test images", lambda: with_images(part, test, model), part
+    )
 
 
 def _bless(verdict: Verdict, output_dict: dict[str, list[types.Artifact]]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from components import features
 from components.run_report.label_issues import with_pictures
-from components.run_report.parts import Answer, EvaluationPart
+from components.run_report.parts import Answer, EvaluationPart, tried
 from components.run_report.thumbnails import thumbnail, thumbnail_of
 
 _COLORS = colormaps["inferno"]
@@ -35,7 +35,12 @@ def with_images(part: EvaluationPart, split: Sequence[str], model: Path) -> Eval
         jpegs[image_id] = thumbnail_of(contents)
         if image_id in to_explain:
             files[image_id] = contents
-    maps = _heat_maps(model, files, jpegs)
+    nothing: dict[str, str] = {}
+    maps = tried(
+        "the report lacks what spoke for answers",
+        lambda: _heat_maps(model, files, jpegs),
+        nothing,
+    )
 
     def pictured(answers: Sequence[Answer], maps: dict[str, str]) -> tuple[Answer, ...]:
         return tuple(
@@ -106,14 +111,20 @@ def overlay(jpeg: str, activation: np.ndarray, region: np.ndarray) -> str:
     with Image.open(io.BytesIO(base64.b64decode(jpeg))) as image:
         picture = np.asarray(image.convert("RGB")) / 255
     height, width = picture.shape[:2]
-    top, left, bottom, right = np.round(region * [height, width, height, width]).astype(int)
-    size = (max(1, right - left), max(1, bottom - top))
-    heat, seen = Image.new("F", (width, height)), Image.new("1", (width, height))
-    heat.paste(Image.fromarray(activation).resize(size, Image.Resampling.BILINEAR), (left, top))
-    seen.paste(True, (left, top, left + size[0], top + size[1]))
+    top, left, bottom, right = region * [height, width, height, width]
+    across, down = activation.shape[1] / (right - left), activation.shape[0] / (bottom - top)
+    # Only what is over the picture is made: of a very long image the rest may be millions of rows.
+    heat = Image.fromarray(activation).transform(
+        (width, height),
+        Image.Transform.AFFINE,
+        (across, 0, -left * across, 0, down, -top * down),
+        Image.Resampling.BILINEAR,
+    )
+    rows, columns = np.ogrid[0.5:height, 0.5:width]
+    seen = (top <= rows) & (rows <= bottom) & (left <= columns) & (columns <= right)
     grey = np.repeat(picture.mean(axis=-1, keepdims=True), 3, axis=-1)
     strength = np.asarray(heat)
     alpha = 0.25 + 0.5 * strength[..., np.newaxis]
     mixed = (1 - alpha) * grey + alpha * _COLORS(strength)[..., :3]
-    mixed = np.where(np.asarray(seen)[..., np.newaxis], mixed, 0.3 * grey)
+    mixed = np.where(seen[..., np.newaxis], mixed, 0.3 * grey)
     return thumbnail((mixed * 255).round().astype(np.uint8))

@@ -16,6 +16,7 @@ from components.pusher.inference_service import go_live
 from components.pusher.kept import BASELINE, Inputs, kept_files
 from components.pusher.kubernetes_config import KubernetesConfig
 from components.run_report import model_card
+from components.run_report.parts import tried
 from components.serving_baseline.executor import judged_state
 
 NEW_PROPERTY = "newly_pushed"  # 0 where an earlier run has pushed this very model
@@ -66,6 +67,7 @@ class Executor(tfx_executor.Executor):
         kubernetes = exec_properties.get(KUBERNETES)
         settings = KubernetesConfig.parse_json(kubernetes) if kubernetes else None
         model = Path(self.GetModelPath(input_dict))
+        card = _card(input_dict, model, config)
         try:
             version, new = versions.publish(
                 model,
@@ -74,10 +76,10 @@ class Executor(tfx_executor.Executor):
                     **config[FACTS],
                     "pushed_at": now,
                     "metrics": measured(input_dict)[0],
-                    CARD_FACT: model_card.FILE,
+                    **({CARD_FACT: model_card.FILE} if card else {}),
                 },
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
-                extra=_kept(input_dict, model, config),
+                extra={**kept_files(input_dict, model), **card},
             )
             # A task that is tried again finds what its former attempt has published.
             new = new or version.facts.get(RUN) == config[FACTS][RUN]
@@ -94,7 +96,14 @@ class Executor(tfx_executor.Executor):
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
 
 
-def _kept(inputs: Inputs, model: Path, config: dict[str, Any]) -> dict[str, bytes]:
-    """Returns the files that are kept with the version, by name."""
-    card = model_card.render(card_facts(inputs, model, config[CARD], config[FACTS]))
-    return {**kept_files(inputs, model), model_card.FILE: card.encode()}
+def _card(inputs: Inputs, model: Path, config: dict[str, Any]) -> dict[str, bytes]:
+    """Returns the card by its file's name; nothing where it can't be made."""
+    return tried(
+        "the version has no model card",
+        lambda: {
+            model_card.FILE: model_card.render(
+                card_facts(inputs, model, config[CARD], config[FACTS])
+            ).encode()
+        },
+        {},
+    )

@@ -5,8 +5,9 @@ where it outlives a failure. Thumbnails travel inside, so that the page needs no
 """
 
 import contextlib
-from collections.abc import Mapping
-from typing import Self
+import logging
+from collections.abc import Callable, Mapping
+from typing import Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -15,6 +16,8 @@ from components.evaluator.verdict import Record
 from components.store import open_store
 
 FOLDER = "report"  # in an artifact, and in the run's folder
+
+T = TypeVar("T")
 
 
 class Thumbnail(Record):
@@ -113,6 +116,22 @@ class Part(Record):
         """
         open_store(artifact).child(FOLDER).write_text(self.file(), self.model_dump_json())
         tell_again(artifact)
+
+
+def tried(lack: str, make: Callable[[], T], otherwise: T) -> T:
+    """Makes something for the report; what a node is there for counts more than that.
+
+    Args:
+        lack: what is told where it can't be made: that the report lacks it.
+        make: makes it.
+        otherwise: what stands for it then.
+    """
+    try:
+        return make()
+    except Exception as error:
+        logging.getLogger(__name__).exception(lack)
+        run_events.warn(f"{lack}: {type(error).__name__}: {error}")
+        return otherwise
 
 
 def tell_again(artifact: str) -> None:

@@ -48,7 +48,8 @@ def thumbnail_of(contents: bytes, side: int = 128) -> str | None:
 
 
 def _encoded(image: Image.Image, side: int) -> str:
-    image = image.convert("RGB")
+    if image.mode != "RGB":  # else it would be copied, which a large one is too large for
+        image = image.convert("RGB")
     image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_QUALITY)

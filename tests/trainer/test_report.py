@@ -11,15 +11,17 @@ from PIL import Image
 
 from components import run_events
 from components.run_report.parts import TrainingPart
+from components.run_report.thumbnails import thumbnail
 from tests.transformed import tiny_training
 from trainer import label_check
 from trainer.activation_cache import view_seeds
+from trainer.activation_source import ActivationSource
 from trainer.augmentation import Augmenter
 from trainer.config import AugmentationConfig, StageConfig, TrainConfig
 from trainer.input_pipeline import read_some
-from trainer.report import thumbnail, training_part
+from trainer.report import training_part
 from trainer.task import Data, read_data
-from trainer.training import Trained, train
+from trainer.training import Trained, build_classifier, train
 
 SWAPPED = 5
 QUIET = {"label_check": False}
@@ -55,7 +57,8 @@ def test_shows_images_of_each_class_as_they_were_changed(part, data, tiny_config
     augment = Augmenter(tiny_config.augmentation)
     for view, variant in enumerate(shown.variants, 1):
         seeds = view_seeds(data.train, row, tiny_config.seed, view)
-        assert variant == thumbnail(augment(image, np.ones((1, 3), np.float32), seeds)[0][0])
+        changed = augment(image, np.ones((1, 3), np.float32), seeds)[0][0].numpy()
+        assert variant == thumbnail(changed.round().astype(np.uint8))
     assert len(set(shown.variants)) == 5
 
 
@@ -89,6 +92,24 @@ def test_an_image_under_a_wrong_class_is_named(trained, data, part, cached):
     assert (first.image.label, first.image.split) == (data.labels[given], "train")
     assert first.suggested == data.labels[given - 1]
     assert Image.open(io.BytesIO(base64.b64decode(first.image.jpeg))).size == (32, 32)
+
+
+def test_features_are_of_the_first_weights_also_after_a_stage_that_changed_all(trained, data):
+    """What a later stage caches has learnt the labels."""
+    changed = trained.classifier
+    stages = tuple(
+        StageConfig(train=part, epochs=1, learning_rate=1e-3) for part in ("all", "head")
+    )
+    config = tiny_training().model_copy(update={"stages": stages})
+    source = ActivationSource(changed, data.train, data.val, len(data.labels), config)
+    source.at(stages[1])
+    pretrained = build_classifier(data.labels, config, data.train.image_size)
+    rows = np.arange(4)
+    found = source.pooled("train", rows, pretrained)
+    ((_, images),) = read_some(data.train, rows, len(rows))
+    expected = np.asarray(pretrained.lower(0)(images.astype(np.float32)))
+    order = np.argsort(data.train.rows[np.isin(data.train.rows, rows)])
+    np.testing.assert_allclose(found, expected[order], rtol=1e-4, atol=1e-5)
 
 
 def test_what_cannot_be_shown_is_warned_of(trained, data, tmp_path, monkeypatch):

@@ -17,7 +17,8 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from components import features, learnt_images
+from components import features, learnt_images, run_events
+from components.evaluator import executor
 from components.evaluator.config import GateConfig
 from components.evaluator.executor import GATE_CONFIG, Executor
 from components.evaluator.measured import OVERALL, eval_config, read_metrics
@@ -162,13 +163,12 @@ def evaluate(trained, tmp_path):
                 GATE_CONFIG: GateConfig.parse(GATE).model_dump_json(),
             },
         )
+        part = Path(evaluation.uri) / FOLDER / EvaluationPart.file()
         return SimpleNamespace(
             blessed=blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY),
             verdict=Verdict.read((Path(evaluation.uri) / FILE).read_text()),
             uri=evaluation.uri,
-            part=EvaluationPart.parse(
-                (Path(evaluation.uri) / FOLDER / "evaluation.json").read_text()
-            ),
+            part=EvaluationPart.parse(part.read_text() if part.is_file() else None),
         )
 
     return run
@@ -253,6 +253,22 @@ def test_a_damaged_model_is_refused_although_its_training_looked_well(
     assert trained.val_accuracy >= GATE["rules"][0]["min"]
     assert not found.blessed
     assert caught_by in failed(found.verdict)
+
+
+def test_a_model_is_blessed_although_its_answers_cannot_be_told(
+    trained, evaluate, tmp_path, monkeypatch
+):
+    def fails(predictions):
+        raise MemoryError("too many classes")
+
+    monkeypatch.setattr(executor, "evaluation_part", fails)
+    monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(tmp_path))
+    found = evaluate(trained.network)
+    assert found.blessed
+    assert found.part is None
+    assert "answers to the test images: MemoryError: too many classes" in (
+        tmp_path / run_events.EVENTS_FILE
+    ).read_text(encoding="utf-8")
 
 
 def test_classes_in_another_order_are_caught_by_the_labels_that_are_served(trained, evaluate):

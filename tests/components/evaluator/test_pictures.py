@@ -2,12 +2,16 @@
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from components.evaluator.pictures import overlay
+from components import features, run_events
+from components.evaluator.pictures import overlay, with_images
+from components.run_report.parts import Answer, EvaluationPart, Thumbnail
 from components.run_report.thumbnails import thumbnail
 
 CORNER = np.array([[1, 0], [0, 0]], np.float32)
@@ -45,3 +49,28 @@ def test_what_was_cropped_away_is_dark():
         found = np.asarray(image.convert("L")).astype(float)
     assert found[:, :20].max() < 80
     assert found[:, 30:66].min() > 100
+
+
+def test_a_line_of_pixels_takes_no_room() -> None:
+    """As wide as high once it is padded: 6 million times its height."""
+    assert laid_over((128, 1), [-3e6, 0, 3e6, 1]).shape == (1, 128)
+
+
+def test_images_are_shown_although_nothing_can_explain_them(tmp_path, monkeypatch):
+    monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(tmp_path))
+    png = tf.io.encode_png(np.zeros((8, 8, 3), np.uint8)).numpy()
+    feature = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for name, value in ((features.ID, b"a.png"), (features.IMAGE, png))
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    (tmp_path / "test").mkdir()
+    with tf.io.TFRecordWriter(str(tmp_path / "test" / "part-0")) as writer:
+        writer.write(example.SerializeToString())
+    answer = Answer(image=Thumbnail(id="a.png", label="a"), predicted="a", score=1.0)
+    part = EvaluationPart(images=1, accuracy=1.0, explained=(answer,))
+    (found,) = with_images(part, [str(tmp_path / "test")], tmp_path / "no model").explained
+    assert found.image.jpeg is not None
+    assert found.activation is None
+    (event,) = map(json.loads, (tmp_path / run_events.EVENTS_FILE).read_text().splitlines())
+    assert "what spoke for answers: OSError" in event["text"]

@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from components import learnt_images
+from components import learnt_images, run_events
 from components.features import EXTRA, TRAINING_FILE
 from components.image_example_gen.report import REPORT_FILE
 from components.model_versions import list_versions, release, roll_back, serving_version
@@ -302,3 +302,15 @@ def test_the_card_lies_with_the_version(push, baseline, model_dir, tmp_path):
     shutil.rmtree(model_dir)
     push("one", baseline(), model_run=[run])
     assert (model_dir / "1" / EXTRA / model_card.FILE).read_text(encoding="utf-8") == text
+
+
+def test_a_version_without_a_card_is_pushed_and_tells_of_none(
+    push, baseline, model_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(run_events.RUN_DIR_VARIABLE, str(tmp_path))
+    (Path(ingestion_of(tmp_path, "one", None).uri) / REPORT_FILE).write_text("torn")
+    push("one", baseline())
+    assert not (model_dir / "1" / EXTRA / model_card.FILE).exists()
+    assert "model_card" not in serving_version(model_dir).facts
+    told = (tmp_path / run_events.EVENTS_FILE).read_text(encoding="utf-8")
+    assert "the version has no model card: JSONDecodeError" in told
