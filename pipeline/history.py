@@ -4,13 +4,14 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
+from typing import Any
 
 from components.run_report.facts import History, HistoryRow
 from components.settings import masked
 from components.store import Store
 from pipeline.layout import REPORT_FILE, is_run_id
 from pipeline.notify import reasons
-from pipeline.run_facts import LOST, started
+from pipeline.run_facts import started, summary_of
 from pipeline.run_files import RunFiles
 from pipeline.served import Serving, serving_now
 from pipeline.summary import Summary
@@ -18,6 +19,7 @@ from pipeline.summary import Summary
 MAX_ROWS = 500
 _READERS = 16  # a bucket takes its time for each file
 _MAX_NOTE = 160
+_DAMAGED = "its files are damaged, and tell nothing that could be shown here"
 
 
 def history(output: Store, live: bool = False, refresh: float | None = None) -> History:
@@ -34,7 +36,8 @@ def history(output: Store, live: bool = False, refresh: float | None = None) -> 
     ids = run_ids(output)
     serving = serving_now(output.address)
     with ThreadPoolExecutor(_READERS) as pool:
-        rows = list(pool.map(lambda run_id: _row(output, run_id, serving, live), ids[:MAX_ROWS]))
+        files = pool.map(lambda run_id: RunFiles(output, run_id), ids[:MAX_ROWS])
+        rows = list(pool.map(lambda one: _row(one, serving, live), files))
     return History(
         title=f"Runs in {PurePosixPath(output.address).name}",
         rows=tuple(rows),
@@ -49,29 +52,32 @@ def run_ids(output: Store) -> list[str]:
     return sorted(filter(is_run_id, output.child("runs").names()), reverse=True)
 
 
-def _row(output: Store, run_id: str, serving: list[Serving], live: bool) -> HistoryRow:
-    files = RunFiles(output, run_id)
-    link = f"runs/{run_id}/{REPORT_FILE}" if live or REPORT_FILE in files.names else None
-    known = {"run_id": run_id, "started": started(files), "link": link}
-    summary = files.summary
-    if summary is None and files.is_running:
-        elapsed = max(0.0, time.time() - files.path.started)
-        return HistoryRow(**known, verdict="running", seconds=elapsed)
+def _row(files: RunFiles, serving: list[Serving], live: bool) -> HistoryRow:
+    link = f"runs/{files.id}/{REPORT_FILE}" if live or REPORT_FILE in files.names else None
+    known = {"run_id": files.id, "started": started(files), "link": link}
+    try:
+        return HistoryRow(**known, **_facts(files, serving))
+    except (ArithmeticError, TypeError, ValueError):
+        # No process of ours writes such values; they must not hide the other runs.
+        return HistoryRow(**known, verdict="failed", note=_DAMAGED)
+
+
+def _facts(files: RunFiles, serving: list[Serving]) -> dict[str, Any]:
+    """Returns what a row tells of a run's end, or that it goes on."""
+    summary = summary_of(files)
     if summary is None:
-        seconds = sum(files.progress.seconds().values()) or None
-        return HistoryRow(**known, verdict="failed", seconds=seconds, note=LOST)
+        return {"verdict": "running", "seconds": max(0.0, time.time() - files.path.started)}
     place = _place(summary)
-    return HistoryRow(
-        **known,
-        verdict=summary.verdict,
-        accuracy=summary.metrics.get("accuracy"),
-        interval=summary.accuracy_interval,
-        seconds=summary.seconds.get("total"),
-        version=place and place[1],
-        serving=place in [(now.model, str(now.number)) for now in serving],
-        warnings=len(summary.warnings),
-        note=_note(summary),
-    )
+    return {
+        "verdict": summary.verdict,
+        "accuracy": summary.metrics.get("accuracy"),
+        "interval": summary.accuracy_interval,
+        "seconds": summary.seconds.get("total") or sum(summary.seconds.values()) or None,
+        "version": place and place[1],
+        "serving": place in [(now.model, str(now.number)) for now in serving],
+        "warnings": len(summary.warnings),
+        "note": _note(summary),
+    }
 
 
 def _place(summary: Summary) -> tuple[str, str] | None:

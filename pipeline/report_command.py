@@ -10,7 +10,9 @@ from components.store import Store, open_store
 from pipeline.cli_parts import OutputOption, errors_told
 from pipeline.history import MAX_ROWS, run_ids
 from pipeline.layout import INDEX_FILE, REPORT_FILE
+from pipeline.run_files import RunFiles
 from pipeline.run_pages import write_index, write_run
+from pipeline.summary import EXIT_FAULT
 from pipeline.terminal import Display, make_display
 
 
@@ -36,10 +38,10 @@ def report(
             return
         if run is not None:
             _check(store, run)
-        for run_id in _missing(store) if run is None else [run]:
-            _write(store, run_id, display)
+        made = [_write(store, one, display) for one in (_missing(store) if run is None else [run])]
         write_index(store)
         display.note(f"all runs: {store}/{INDEX_FILE}")
+        raise typer.Exit(0 if all(made) else EXIT_FAULT)
 
 
 def _existing(output: str) -> Store:
@@ -62,12 +64,21 @@ def _check(output: Store, run_id: str) -> None:
 
 
 def _missing(output: Store) -> list[str]:
-    """Returns the newest runs that have no page, though some facts."""
-    runs = output.child("runs")
-    found = [(run_id, runs.child(run_id).names()) for run_id in run_ids(output)[:MAX_ROWS]]
-    return [run_id for run_id, names in found if names and REPORT_FILE not in names]
+    """Returns the newest runs that have no page, though some facts, and have ended."""
+    runs = [RunFiles(output, run_id) for run_id in run_ids(output)[:MAX_ROWS]]
+    bare = [run for run in runs if run.names and REPORT_FILE not in run.names]
+    # A page that says that a run goes on would stay if nothing came of the run.
+    return [run.id for run in bare if not run.is_running]
 
 
-def _write(output: Store, run_id: str, display: Display) -> None:
-    write_run(output, run_id)
+def _write(output: Store, run_id: str, display: Display) -> bool:
+    """Tells whether a page could be made: a damaged run must not keep the others from theirs."""
+    try:
+        write_run(output, run_id)
+    except InputError:
+        raise
+    except Exception as error:
+        display.note(f"warning: no page of run {run_id}: {type(error).__name__}: {error}")
+        return False
     display.note(f"report: {output.child('runs', run_id)}/{REPORT_FILE}")
+    return True

@@ -41,7 +41,7 @@ def run_report(files: RunFiles, refresh: float | None = None) -> RunReport:
     Raises:
         StoreError: if the output can't be read.
     """
-    summary = _summary(files)
+    summary = summary_of(files)
     seed = files.setting("trainer", "seed")
     return RunReport(
         run_id=files.id,
@@ -67,17 +67,12 @@ def started(files: RunFiles) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(files.path.started))
 
 
-def shown(files: RunFiles, summary: Summary | None) -> RunSummary:
-    """Returns what a run came to; of one that goes on, what is known by now."""
-    if summary is None:
-        progress = files.progress
-        known = {"images": progress.images, "warnings": progress.warnings}
-        return RunSummary.model_validate(_masked({"verdict": "running", **known}))
-    return RunSummary.model_validate(_masked(summary.model_dump(mode="json")))
+def summary_of(files: RunFiles) -> Summary | None:
+    """Returns what a run came to: of a killed one, what can be said of it; None while it goes on.
 
-
-def _summary(files: RunFiles) -> Summary | None:
-    """Returns None of a run that goes on; of a killed one, what can be said of it."""
+    Raises:
+        StoreError: if the output can't be read.
+    """
     if files.summary is not None or files.is_running:
         return files.summary
     return Summary.of(
@@ -88,6 +83,15 @@ def _summary(files: RunFiles) -> Summary | None:
         versions={},
         warnings=tuple(files.progress.warnings),
     )
+
+
+def shown(files: RunFiles, summary: Summary | None) -> RunSummary:
+    """Returns what a run came to; of one that goes on, what is known by now."""
+    if summary is None:
+        progress = files.progress
+        known = {"images": progress.images, "warnings": progress.warnings}
+        return RunSummary.model_validate(_masked({"verdict": "running", **known}))
+    return RunSummary.model_validate(_masked(summary.model_dump(mode="json")))
 
 
 def _masked(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from components.run_events import EVENTS_FILE
 from components.run_report.parts import FOLDER as PARTS
 from components.run_report.parts import DataPart, Part
-from components.store import Store, is_remote
+from components.store import MAX_TEXT_BYTES, Store, is_remote
 from pipeline.layout import CONFIG_FILE, NODES_FOLDER, SUMMARY_FILE, Output, RunFolder
 from pipeline.lock import holder_of
 from pipeline.node_facts import NodeRecord
@@ -55,10 +55,12 @@ class RunFiles:
         return RunFolder(Path(self.folder.address))
 
     def text(self, name: str) -> str | None:
-        """Returns a file's text; None where it is missing."""
+        """Returns a file's text; None where it is missing, or larger than a run leaves any."""
         if name.partition("/")[0] not in self.names:
             return None
         try:
+            if self.folder.size(name) > MAX_TEXT_BYTES:
+                return None
             return self.folder.read_bytes(name).decode("utf-8", "replace")
         except OSError:
             return None
@@ -115,7 +117,9 @@ class RunFiles:
 
     @functools.cached_property
     def _settings(self) -> Any:
-        with contextlib.suppress(yaml.YAMLError):
+        with contextlib.suppress(
+            yaml.YAMLError, ValueError
+        ):  # the latter of a date like 2026-13-01
             return yaml.safe_load(self.config or "")
         return None
 

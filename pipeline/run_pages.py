@@ -21,15 +21,17 @@ def write_pages(output: str, run_id: str | None, note: Callable[[str], None]) ->
         run_id: the run's; None: only the page of all.
         note: is told of what went wrong.
     """
+    writers: list[Callable[[Store], None]] = [write_index]
+    if run_id is not None:
+        writers.insert(0, lambda store: write_run(store, run_id))
     try:
-        store = open_store(output)
-        if run_id is not None:
-            write_run(store, run_id)
-        write_index(store)
+        for write in writers:
+            try:
+                write(open_store(output))
+            except Exception as error:
+                note(f"warning: the report could not be written: {type(error).__name__}: {error}")
     except KeyboardInterrupt:
         note("warning: stopped before the report was written; 'effnet report' writes it")
-    except Exception as error:
-        note(f"warning: the report could not be written: {type(error).__name__}: {error}")
 
 
 def write_run(output: Store, run_id: str) -> None:

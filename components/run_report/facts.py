@@ -144,7 +144,7 @@ class HistoryRow(Record):
     started: str | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None
-    seconds: float | None = None
+    seconds: float | None = Field(None, allow_inf_nan=False)
     link: str | None = None
     version: str | None = None
     serving: bool = False

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from components import run_events
 from components.evaluator.verdict import Record
-from components.store import open_store
+from components.store import StoreError, open_store
 
 FOLDER = "report"  # in an artifact, and in the run's folder
 
@@ -135,11 +135,19 @@ def tried(lack: str, make: Callable[[], T], otherwise: T) -> T:
 
 
 def tell_again(artifact: str) -> None:
-    """Copies the parts in an artifact to the folder of the run that this process belongs to."""
-    run, parts = run_events.run_dir(), open_store(artifact).child(FOLDER)
-    if run is not None:
+    """Copies the parts in an artifact to the folder of the run that this process belongs to.
+
+    Where that fails the run is warned, and goes on: nothing but its page needs them.
+    """
+    run = run_events.run_dir()
+    if run is None:
+        return
+    try:
+        parts = open_store(artifact).child(FOLDER)
         for name in parts.names():
             parts.fetch(name, run / FOLDER)
+    except (OSError, StoreError) as error:
+        run_events.warn(f"the report lacks what '{artifact}' holds for it: {error}")
 
 
 class DataPart(Part):

@@ -15,11 +15,19 @@ Credentials come from the environment, as each store's own SDK finds them, and a
 own from AWS_ENDPOINT_URL (S3) or STORAGE_EMULATOR_HOST (GCS).
 """
 
-from components.store.base import ConflictError, FileFacts, Stamped, Store, StoreError
+from components.store.base import (
+    MAX_TEXT_BYTES,
+    ConflictError,
+    FileFacts,
+    Stamped,
+    Store,
+    StoreError,
+)
 from components.store.open import MAX_CONNECTIONS, is_remote, open_store
 
 __all__ = [
     "MAX_CONNECTIONS",
+    "MAX_TEXT_BYTES",
     "ConflictError",
     "FileFacts",
     "Stamped",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from components.data_check.record import FILES as CHECK_FILES
 from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
 from components.run_report.parts import FOLDER as REPORT_FOLDER
-from components.store import open_store
+from components.store import Store, StoreError, open_store
 from pipeline.failures import failed_outcome
 from pipeline.kfp.parameters import ARTIFACTS, PREFIX, WORKERS, Run, executor_properties
 from pipeline.kfp.task import Task
@@ -122,10 +122,20 @@ def _leave_record(
         facts=collect(task.node, outputs),
     )
     folder = open_store(run.output).child("runs", run.id)
-    for name in (*CHECK_FILES, REPORT_FOLDER):
-        if (scratch / name).exists():
+    for name in CHECK_FILES:
+        if (scratch / name).is_file():
             folder.put(scratch / name, name)
     folder.child(NODES_FOLDER).write_text(f"{task.node}.json", record.model_dump_json(indent=2))
+    if (scratch / REPORT_FOLDER).is_dir():
+        _leave_parts(scratch / REPORT_FOLDER, folder)
+
+
+def _leave_parts(parts: Path, folder: Store) -> None:
+    """Leaves what the task has for the run's page, whose lack of it must not end the run."""
+    try:
+        folder.put(parts, REPORT_FOLDER)
+    except (OSError, StoreError) as error:
+        print(f"warning: the report lacks what this task has for it: {error}", flush=True)
 
 
 def run(task: Task) -> Outputs:

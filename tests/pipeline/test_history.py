@@ -6,7 +6,7 @@ from components.store import open_store
 from pipeline.history import MAX_ROWS, history
 from pipeline.lock import hold
 from pipeline.run_files import lock_holder
-from pipeline.summary import Failure
+from pipeline.summary import Failure, Outcome
 
 
 @pytest.fixture
@@ -78,3 +78,21 @@ def test_of_thousands_of_runs_the_newest_are_read(output, store, left_run):
 
 def test_an_output_without_runs_has_an_empty_page(store):
     assert history(store).rows == ()
+
+
+def test_a_damaged_run_does_not_hide_the_others(output, store, left_run):
+    left_run(1)
+    left_run(2, metrics={"accuracy": 2.0, "examples": 10.0})
+    left_run(3, pushed_path="nowhere")
+    third, second, first = history(store).rows
+    assert (first.verdict, first.accuracy) == ("pushed", 0.9)
+    assert all("damaged" in row.note for row in (second, third))
+
+
+def test_a_run_without_a_summary_is_what_its_page_says(output, store, left_run):
+    """Its child has ended well; the command was killed before it wrote the summary."""
+    run = left_run(1)
+    Outcome(verdict="refused", metrics={"accuracy": 0.5}).write(run)
+    run.summary.unlink()
+    (row,) = history(store).rows
+    assert (row.verdict, row.accuracy) == ("refused", 0.5)

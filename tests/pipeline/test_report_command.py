@@ -3,6 +3,8 @@ from typer.testing import CliRunner
 
 from components.store import open_store
 from pipeline import cli
+from pipeline.lock import hold
+from pipeline.run_files import lock_holder
 
 
 @pytest.fixture
@@ -47,6 +49,26 @@ def test_the_report_of_one_run_is_made_anew(left_run, report):
     assert report("--run", new.id).exit_code == 0
     assert new.id in new.report.read_text()
     assert not old.report.exists()
+
+
+def test_a_run_that_goes_on_gets_its_page_at_its_end(output, left_run, report):
+    run = left_run.start(1)
+    with hold(output.lock, lock_holder(run.id), 0, pytest.fail):
+        assert report().exit_code == 0
+    assert not run.report.exists()
+    assert "running" in output.index.read_text()
+    assert report().exit_code == 0
+    assert "killed" in run.report.read_text()
+
+
+def test_a_damaged_run_does_not_keep_the_others_from_their_pages(output, left_run, report):
+    whole, damaged = left_run(1), left_run(2)
+    damaged.summary.write_text(damaged.summary.read_text().replace("60.0", "Infinity"))
+    done = report()
+    assert done.exit_code == 1
+    assert f"no page of run {damaged.id}" in done.output
+    assert whole.report.exists()
+    assert whole.id in output.index.read_text()
 
 
 @pytest.mark.parametrize("name", ["20261124-000009-ab12", "../1"])

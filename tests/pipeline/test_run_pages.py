@@ -43,6 +43,7 @@ def test_what_keeps_a_page_from_being_written_is_a_warning(output, left_run, not
     write_pages(str(output.root), run.id, notes.append)
     (note,) = notes
     assert note.startswith("warning: the report could not be written")
+    assert run.id in output.index.read_text(), "the page of all runs comes all the same"
 
 
 def test_ctrl_c_ends_the_writing_and_no_more(left_run, output, notes, monkeypatch):

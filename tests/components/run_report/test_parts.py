@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from components.run_events import RUN_DIR_VARIABLE
+from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
 from components.run_report.parts import DataPart, EvaluationPart, tell_again
 from components.store import open_store
 
@@ -35,6 +37,17 @@ def test_a_later_run_is_told_again_beside_what_it_has(tmp_path, run):
     tell_again(str(tmp_path / "nothing"))
 
     assert {path.name for path in (run / "report").iterdir()} == {"data.json", "evaluation.json"}
+
+
+def test_a_part_that_cannot_be_copied_is_a_warning_and_no_more(tmp_path, run):
+    PART.leave(str(tmp_path / "artifact"))
+    (run / "report" / "data.json").unlink()
+    (run / "report" / "data.json" / "in its place").mkdir(parents=True)
+
+    tell_again(str(tmp_path / "artifact"))
+
+    (line,) = (run / EVENTS_FILE).read_text().splitlines()
+    assert "the report lacks" in json.loads(line)["text"]
 
 
 def test_an_artifact_may_stay_in_its_bucket(s3, monkeypatch, tmp_path, run):

@@ -195,8 +195,8 @@ def test_a_pod_that_is_ended_puts_away_what_it_has_started(pod, tmp_path):
     assert "SIGTERM" in pod.record("Trainer").error.message
 
 
-@pytest.mark.parametrize(("fails", "status"), [("", 0), ("yes", 2)])
-def test_what_a_task_leaves_for_the_report_reaches_the_runs_folder(pod, tmp_path, fails, status):
+def leaving(pod, tmp_path, fails=""):
+    """Returns the command of a task that leaves a part of the report."""
     options = {
         "--node_id": "ImageExampleGen",
         "--executor_class_path": "tests.pipeline.kfp.executors.Leaving",
@@ -205,8 +205,22 @@ def test_what_a_task_leaves_for_the_report_reaches_the_runs_folder(pod, tmp_path
     }
     arguments = [word for option in options.items() for word in option]
     values = {**pod.run, "artifact": str(tmp_path / "artifact"), "fails": fails}
+    return pod.filled(arguments, values)
+
+
+def test_a_task_ends_well_though_its_part_of_the_report_is_lost(pod, tmp_path, capsys):
+    place = pod.output / "runs" / Run.of(pod.run).id / "report"
+    place.parent.mkdir(parents=True)
+    place.write_text("in its place")
+    entrypoint.main(leaving(pod, tmp_path))
+    assert pod.record("ImageExampleGen").state == "done"
+    assert "warning: the report lacks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("fails", "status"), [("", 0), ("yes", 2)])
+def test_what_a_task_leaves_for_the_report_reaches_the_runs_folder(pod, tmp_path, fails, status):
     with pytest.raises(SystemExit) if status else contextlib.nullcontext() as ended:
-        entrypoint.main(pod.filled(arguments, values))
+        entrypoint.main(leaving(pod, tmp_path, fails))
     assert (ended.value.code if status else 0) == status
     left = pod.output / "runs" / Run.of(pod.run).id / "report" / "data.json"
     assert left.read_bytes() == (tmp_path / "artifact" / "report" / "data.json").read_bytes()
