@@ -11,8 +11,9 @@ from rich.text import Text
 from components import features
 from components.evaluator.verdict import Record
 from components.run_report.parts import DataPart, LabelIssues, NearDuplicates
+from components.run_report.wording import duration
 from pipeline.summary import EXIT_INPUT, Failure
-from pipeline.terminal import STYLES, duration, printable
+from pipeline.terminal import STYLES, printable
 
 _ENDS = 8  # classes that are shown at either end
 _FIRST = 5  # of what is listed

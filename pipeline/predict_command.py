@@ -16,11 +16,12 @@ from rich.text import Text
 from components.batch_scoring.listing import as_given, list_folder
 from components.batch_scoring.model import find_model
 from components.errors import InputError, OutputError
+from components.run_report.wording import duration
 from pipeline.config import PipelineConfig
 from pipeline.preflight import check_reachable
 from pipeline.quiet_import import import_quietly
 from pipeline.summary import EXIT_INPUT
-from pipeline.terminal import STYLES, duration, printable
+from pipeline.terminal import STYLES, printable
 
 _SUFFIX = ".parquet"
 

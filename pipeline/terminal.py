@@ -18,6 +18,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from components.run_report.wording import duration
 from pipeline.progress import Epoch, Node, Progress
 
 STYLES = {
@@ -46,18 +47,6 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
-
-
-def duration(seconds: float) -> str:
-    """Writes a time as people say it: 9.3 s, 41 s, 2 min 05 s, 1 h 02 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 def make_console(stream: TextIO) -> Console:

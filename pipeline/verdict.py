@@ -8,10 +8,11 @@ from rich.text import Text
 
 from components.evaluator.verdict import Comparison, Rule
 from components.retrain_check.decision import Decision
+from components.run_report.wording import duration
 from components.serving_validator.report import ServingReport
 from pipeline.layout import Output, RunFolder
 from pipeline.summary import Search, Summary
-from pipeline.terminal import STYLES, Rows, duration, images_line, print_text, printable
+from pipeline.terminal import STYLES, Rows, images_line, print_text, printable
 
 _STYLES = {"pushed": "bold green", "unchanged": "bold", "refused": "bold yellow"}
 _MAX_METRICS = 6
