@@ -5,6 +5,8 @@ from typing import Any
 
 from components.image_example_gen.source import Item
 
+REJECTED_FILE = "rejected.jsonl"  # what was set aside, in ingestion's artifact and the run's folder
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:

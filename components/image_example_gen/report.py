@@ -12,14 +12,13 @@ from components import features, run_events
 from components.errors import DataError
 from components.image_example_gen.location import Location
 from components.image_example_gen.near_duplicates import LookAlikes
-from components.image_example_gen.records import Checked, SetAside
+from components.image_example_gen.records import REJECTED_FILE, Checked, SetAside
 from components.image_example_gen.source import Listing, check_labels
 from components.image_example_gen.splits import Division
 from components.image_example_gen.work_files import write_lines
 from components.run_report import parts
 
 REPORT_FILE = "report.json"
-REJECTED_FILE = "rejected.jsonl"
 _SHOWN = 5
 
 Report = dict[str, Any]

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from components.data_check.record import FILES as CHECK_FILES
+from components.image_example_gen.records import REJECTED_FILE
 from components.run_events import EVENTS_FILE, RUN_DIR_VARIABLE
 from components.run_report.parts import FOLDER as REPORT_FOLDER
 from components.store import Store, StoreError, open_store
@@ -122,12 +123,23 @@ def _leave_record(
         facts=collect(task.node, outputs),
     )
     folder = open_store(run.output).child("runs", run.id)
-    for name in CHECK_FILES:
-        if (scratch / name).is_file():
-            folder.put(scratch / name, name)
+    named = [scratch / name for name in (*CHECK_FILES, REJECTED_FILE)]
+    for file in (*named, *_search_files(outputs)):
+        if file.is_file():
+            folder.put(file, file.name)
     folder.child(NODES_FOLDER).write_text(f"{task.node}.json", record.model_dump_json(indent=2))
     if (scratch / REPORT_FOLDER).is_dir():
         _leave_parts(scratch / REPORT_FOLDER, folder)
+
+
+def _search_files(outputs: Outputs) -> list[Path]:
+    """The table and the plot of a search, if this task was one."""
+    if "tuner_results" not in outputs:
+        return []
+    from trainer.step_up import TABLE_FILE
+
+    found = Path(outputs["tuner_results"][0].uri)
+    return sorted(found.glob(f"{Path(TABLE_FILE).stem}.*"))
 
 
 def _leave_parts(parts: Path, folder: Store) -> None:

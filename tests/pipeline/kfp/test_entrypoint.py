@@ -224,6 +224,20 @@ def test_what_a_task_leaves_for_the_report_reaches_the_runs_folder(pod, tmp_path
     assert (ended.value.code if status else 0) == status
     left = pod.output / "runs" / Run.of(pod.run).id / "report" / "data.json"
     assert left.read_bytes() == (tmp_path / "artifact" / "report" / "data.json").read_bytes()
+    assert (left.parents[1] / "rejected.jsonl").read_text() == "{}\n"
+
+
+def test_a_search_reaches_the_runs_folder(pod):
+    results = {"tuner_results": "tfx.types.standard_artifacts.TunerResults"}
+    arguments = [
+        *("--node_id", "Tuner", "--json_serialized_invocation_args", "{{$}}"),
+        *("--executor_class_path", "tests.pipeline.kfp.executors.Searching"),
+        *("--types", json.dumps({"inputs": {}, "outputs": results, "integers": []})),
+    ]
+    entrypoint.main(pod.filled(arguments, pod.run, outputs=["tuner_results"]))
+    run = pod.output / "runs" / Run.of(pod.run).id
+    assert (run / "search.png").read_bytes() == b"a plot"
+    assert json.loads((run / "search.json").read_text())["stopped"] == "no more"
 
 
 def test_vertex_gives_parameters_by_the_older_schema():
