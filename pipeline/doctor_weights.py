@@ -82,6 +82,7 @@ def _unreachable(address: str) -> str | None:
     """Asks for a source of weights, through a proxy if the environment names one."""
     try:
         httpx.head(address, timeout=_CONNECT_SECONDS)
-    except (httpx.HTTPError, OSError) as error:
+    # The latter two of a proxy of a kind that is unknown, or needs a package.
+    except (httpx.HTTPError, OSError, ValueError, ImportError) as error:
         return f"does not answer ({type(error).__name__})"
     return None

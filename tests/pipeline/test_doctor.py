@@ -110,6 +110,18 @@ def test_the_embedded_weights_need_no_network(offline):
         assert not found[f"download from {name}"].stops_a_run
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "odd://127.0.0.1:1"])
+def test_a_proxy_that_can_not_be_used_is_told(monkeypatch, proxy):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    found = [
+        one
+        for one in doctor_weights.weights(effective_config(None, ()))
+        if one.name.startswith("download")
+    ]
+    assert all("does not answer" in one.found for one in found)
+    assert len(found) == 2
+
+
 @pytest.mark.parametrize(
     ("kind", "file"),
     [
