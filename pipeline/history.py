@@ -70,6 +70,7 @@ def _facts(files: RunFiles, serving: list[Serving]) -> dict[str, Any]:
     place = _place(summary)
     return {
         "verdict": summary.verdict,
+        "model": summary.model,
         "accuracy": summary.metrics.get("accuracy"),
         "interval": summary.accuracy_interval,
         "seconds": summary.seconds.get("total") or sum(summary.seconds.values()) or None,

@@ -106,6 +106,7 @@ def _close(run: RunFolder, request: Request, outcome: Outcome, progress: Progres
     return Summary.of(
         outcome,
         run_id=run.id,
+        model=request.config.serving.model_name,
         backbone=outcome.backbone or request.config.trainer.backbone,
         data=request.data,
         seconds={**progress.seconds(), "total": round(time.time() - progress.started, 3)},

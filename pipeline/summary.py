@@ -158,6 +158,7 @@ class Summary(Outcome):
     Attributes:
         run_id: names the run's folder.
         kubeflow_run: the id that Kubeflow gave it, if it ran there.
+        model: that it trains, by the name under which versions of it serve.
         data: where the images were, as it was asked.
         seconds: by node, and in all (`total`).
         versions: of the libraries.
@@ -166,6 +167,7 @@ class Summary(Outcome):
 
     run_id: str
     kubeflow_run: str | None = None
+    model: str | None = None
     data: str
     seconds: dict[str, float]
     versions: dict[str, str] = Field(default_factory=library_versions)

@@ -128,6 +128,7 @@ class HistoryRow(Record):
     Attributes:
         run_id: the run's.
         verdict: what it came to.
+        model: that it trained, by its name; None where that isn't known.
         started: as people read it.
         accuracy: on its test split, in [0, 1].
         interval: of the accuracy, with 95 % confidence.
@@ -141,6 +142,7 @@ class HistoryRow(Record):
 
     run_id: str
     verdict: Verdict
+    model: str | None = None
     started: str | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None

@@ -194,9 +194,16 @@ def class_shifts(rows: Sequence[ClassShift]) -> Markup:
     )
 
 
-def history(rows: Sequence[HistoryRow]) -> Markup:
-    """Accuracy with its interval by run, the oldest on the left."""
-    known = [row for row in reversed(rows) if row.accuracy is not None]
+def history(rows: Sequence[HistoryRow], model: str | None, number: int) -> Markup:
+    """Accuracy with its interval by run of one model, the oldest on the left.
+
+    Args:
+        rows: of all models, the newest first.
+        model: whose runs are drawn; None: those of which it isn't known.
+        number: of the figure on its page.
+    """
+    known = [row for row in reversed(rows) if row.accuracy is not None and row.model == model]
+    of = f" of {model}" if model else ""
     ends = sorted({0, len(known) - 1})
 
     def fill(axes: Axes) -> None:
@@ -223,8 +230,8 @@ def history(rows: Sequence[HistoryRow]) -> Markup:
         axes.legend()
 
     return draw(
-        "history",
-        "Accuracy of the runs",
+        f"history-{number}",
+        f"Accuracy of the runs{of}",
         "Accuracy on the test split with its 95 % interval, by run; a cross marks a refused one.",
         fill,
     )

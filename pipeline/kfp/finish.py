@@ -97,6 +97,7 @@ def summarize(
         outcome,
         run_id=run.id,
         kubeflow_run=run.uuid,
+        model=config.serving.model_name,
         backbone=outcome.backbone or run.values.get("backbone", config.trainer.backbone),
         data=run.values.get("data", ""),
         seconds=_seconds(records),

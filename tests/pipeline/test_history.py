@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+from components.run_report.page import render_history
 from components.store import open_store
 from pipeline.history import MAX_ROWS, history
 from pipeline.lock import hold
@@ -48,6 +49,18 @@ def test_runs_stand_with_the_newest_first(output, store, left_run):
     assert former.link is None, "no page, no link"
     assert found.serving == f"classifier version 2, by run {second.id}"
     assert found.refresh is None
+
+
+def test_each_model_has_a_figure_of_its_own(store, left_run):
+    for number, model in enumerate(("hats", "shoes", "<b>hats"), 1):
+        left_run(number, model=model)
+        left_run(number + 10, model=model)
+    rows = history(store)
+    assert [row.model for row in rows.rows] == ["<b>hats", "shoes", "hats"] * 2
+    page = render_history(rows)
+    for told in ("hats", "shoes", "&lt;b&gt;hats"):
+        assert page.count(f"Accuracy of the runs of {told}</title>") == 1
+    assert "<b>hats" not in page
 
 
 def test_a_run_that_goes_on_is_looked_at_again(output, store, left_run):
