@@ -51,6 +51,9 @@ IMPORTED = (
     "tensorflow_model_analysis",
     "trainer.preprocessing",
     "trainer.run",
+    "cleanlab.count",
+    "components.run_report.page",
+    "components.evaluator.pictures",
 )
 EXIT_TASK = "finish"
 SECRET = {"access": "AWS_ACCESS_KEY_ID", "secret": "AWS_SECRET_ACCESS_KEY"}

@@ -53,8 +53,8 @@ def test_keras_members_see_pixels_as_imagenet_training_did():
     np.testing.assert_allclose(ours(PIXELS), after_theirs(normalised), atol=1e-4)
 
 
-# Writing and loading these takes a minute, and tells no more than their smaller siblings do.
-LARGEST = {f"efficientnet-{name}" for name in ("b6", "b7", "v2-m", "v2-l")}
+# The least of each kind: writing and loading the others takes minutes, and tells no more.
+EXPORTED = {f"efficientnet-{name}" for name in ("lite0", "b0", "v2-b0", "v2-s")}
 
 
 @pytest.mark.parametrize("info", BACKBONES.values(), ids=BACKBONES)
@@ -74,7 +74,7 @@ def test_a_member_builds_trains_and_answers(info, tmp_path):
     after = [variable.numpy() for variable in upper.trainable_variables]
     assert not any(np.array_equal(*pair) for pair in zip(before, after, strict=True))
 
-    if info.name in LARGEST:
+    if info.name not in EXPORTED:
         return
     export(ServingModule(classifier.network, ["hat", "scarf"], 32, "squash"), str(tmp_path))
     serve = tf.saved_model.load(str(tmp_path)).signatures[features.SERVING_SIGNATURE]
