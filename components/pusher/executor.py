@@ -60,7 +60,6 @@ class Executor(tfx_executor.Executor):
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
         )
         config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         schema_dir = artifact_utils.get_single_uri(input_dict[SCHEMA])
         versions = versions_at(destination.filesystem.base_directory)
         # Before anything is visible: nobody would take it out of sight again.
@@ -72,12 +71,7 @@ class Executor(tfx_executor.Executor):
             version, new = versions.publish(
                 model,
                 schema=Path(io_utils.get_only_uri_in_dir(schema_dir)),
-                facts={
-                    **config[FACTS],
-                    "pushed_at": now,
-                    "metrics": measured(input_dict)[0],
-                    **({CARD_FACT: model_card.FILE} if card else {}),
-                },
+                facts=_facts(input_dict, config, has_card=bool(card)),
                 expected=judged_state(artifact_utils.get_single_instance(input_dict[BASELINE])),
                 extra={**kept_files(input_dict, model), **card},
             )
@@ -94,6 +88,13 @@ class Executor(tfx_executor.Executor):
             versions.remove_old(config[KEEP])
         self._MarkPushed(pushed, version.address, str(version.number))
         pushed.set_int_custom_property(NEW_PROPERTY, int(new))
+
+
+def _facts(inputs: Inputs, config: dict[str, Any], has_card: bool) -> dict[str, Any]:
+    """Returns what is recorded with the version."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    facts = {**config[FACTS], "pushed_at": now, "metrics": measured(inputs)[0]}
+    return {**facts, CARD_FACT: model_card.FILE} if has_card else facts
 
 
 def _card(inputs: Inputs, model: Path, config: dict[str, Any]) -> dict[str, bytes]:
