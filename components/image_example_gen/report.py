@@ -170,7 +170,7 @@ def refuse_unusable(report: Report, rejected: list[SetAside], max_rejected_share
         first = "; ".join(f"{r.item.id}: {r.reason}, {r.detail}" for r in rejected[:_SHOWN])
         raise DataError(
             f"{_rejected_text(report)}, more than the limit of {max_rejected_share:.1%} "
-            f"(data.max_rejected_share): {first}. All are in {REJECTED_FILE}: mend or remove "
+            f"(data.max_rejected_share): {first}. Mend or remove "
             "them, or raise the limit"
         )
     check_labels({label for classes in report["images"].values() for label in classes})
